@@ -1,0 +1,1 @@
+"""What an engine is, and running one: synchronous, pure, without torch."""

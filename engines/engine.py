@@ -1,0 +1,100 @@
+"""An engine: a bundle that has been opened, checked, and is ready to judge windows."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from engines import preprocess
+from engines.errors import CredenceError
+from engines.fusion import averaging
+from engines.labels import EMOTIONS
+from engines.manifest import (
+    BrokenBundleError,
+    EngineManifest,
+    Modality,
+    check_files,
+    read_manifest,
+)
+from engines.opinion import Opinion
+from engines.preprocess import face, voice
+from engines.runtime import Runtime
+from engines.runtime.onnx import OnnxCpu
+from engines.window import FaceWindow, VoiceWindow, Window
+
+BUNDLES = Path(__file__).parent / "bundles"
+"""The engines that ship with Credence, a folder each."""
+
+
+class EngineContractError(CredenceError):
+    """The engine was built for other preprocessing or other labels than this code runs."""
+
+    def __init__(self, path: Path, *, what: str, expected: str, found: str) -> None:
+        super().__init__(
+            f"{path}: built for {what} {found}, this code runs {expected}; "
+            f"export it again with `credence-train export`"
+        )
+        self.path, self.expected, self.found = path, expected, found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Engine:
+    """A network with its contract. `judge` is thread-safe and has no side effect."""
+
+    path: Path
+    manifest: EngineManifest
+    hash: str
+    """First 16 hexadecimal digits of the manifest's SHA-256, which covers every file."""
+    runtime: Runtime
+
+    def judge(self, window: Window) -> Opinion:
+        """Return one opinion over `labels.EMOTIONS` on a window of this engine's kind.
+
+        A window gives several rows (one per face crop, one per voice segment). They rest on
+        the same moment, so their opinions are averaged.
+        """
+        evidence, _ = self.runtime(tensor(window))
+        return averaging([Opinion.from_evidence(row) for row in evidence])
+
+
+def open_engine(path: Path) -> Engine:
+    """Open the bundle in a folder for use on this machine.
+
+    Raises BrokenBundleError if a file is missing, damaged or does not load, and
+    EngineContractError if it was made for other labels or other preprocessing.
+    """
+    manifest, digest = read_manifest(path)
+    if not isinstance(manifest, EngineManifest):
+        raise BrokenBundleError(path, "this is a policy, not an engine")
+    _check_contract(path, manifest)
+    check_files(path, manifest.files)
+    return Engine(path, manifest, digest, OnnxCpu(path / "model.onnx"))
+
+
+def tensor(window: Window) -> npt.NDArray[np.float32]:
+    """Return what the network of the window's kind is given (n, ...), n ≥ 1."""
+    match window:
+        case FaceWindow():
+            return face.tensor(window)
+        case VoiceWindow():
+            return voice.tensor(window)
+        case _:
+            raise TypeError(f"no preprocessing for {type(window).__name__} yet")
+
+
+def shipped(kind: Modality) -> Path:
+    """Return the folder of the shipped engine of a kind."""
+    return BUNDLES / kind
+
+
+def _check_contract(path: Path, manifest: EngineManifest) -> None:
+    if manifest.labels != EMOTIONS:
+        raise EngineContractError(
+            path, what="labels", expected=", ".join(EMOTIONS), found=", ".join(manifest.labels)
+        )
+    expected = preprocess.VERSIONS.get(manifest.kind, "none")
+    if manifest.preprocessing != expected:
+        raise EngineContractError(
+            path, what="preprocessing", expected=expected, found=manifest.preprocessing
+        )

@@ -1,0 +1,50 @@
+"""The label space of every engine, and the names that corpora give its members."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from engines.errors import CredenceError
+
+EMOTIONS: Final = (
+    "anger",
+    "disgust",
+    "fear",
+    "happiness",
+    "neutral",
+    "sadness",
+    "surprise",
+)
+"""Ekman's six and neutral, in the order of every belief vector."""
+
+SYNONYMS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "angry": "anger",
+        "disgusted": "disgust",
+        "fearful": "fear",
+        "afraid": "fear",
+        "happy": "happiness",
+        "joy": "happiness",
+        "sad": "sadness",
+        "surprised": "surprise",
+    }
+)
+"""Other words for the same class. A word that is near but not the same (calm) is not here."""
+
+
+class UnknownLabelError(CredenceError):
+    """A label that names no emotion of the label space."""
+
+    def __init__(self, label: str) -> None:
+        known = ", ".join((*EMOTIONS, *SYNONYMS))
+        super().__init__(f"the label {label!r} is not known; use one of {known}")
+        self.label = label
+
+
+def emotion_named(label: str) -> str:
+    """Return the emotion that ``label`` names, whatever its case, or raise UnknownLabelError."""
+    word = label.strip().lower()
+    word = SYNONYMS.get(word, word)
+    if word not in EMOTIONS:
+        raise UnknownLabelError(label)
+    return word

@@ -1,0 +1,149 @@
+"""engine.json: what a bundle is, what it may be given, how it was made and under which licence."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from engines.errors import CredenceError
+from engines.fusion import Rule
+
+MANIFEST = "engine.json"
+
+Modality = Literal["face", "voice", "text"]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class BrokenBundleError(CredenceError):
+    """A bundle folder is missing, damaged, or no bundle at all."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(f"{path}: {problem}")
+        self.path, self.problem = path, problem
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Tensor(_Part):
+    """The name and shape of the network's input; None is the batch."""
+
+    name: str
+    shape: tuple[int | None, ...]
+
+
+class Calibration(_Part):
+    """How the network's scores became probabilities."""
+
+    temperature: float = Field(gt=0)
+    data: str
+    n: int = Field(ge=1)
+
+
+class Training(_Part):
+    """Where an engine comes from, so that it can be made again and judged."""
+
+    recipe: dict[str, object]
+    data: tuple[str, ...]
+    metrics: dict[str, dict[str, float | None]]
+    """By the name of a held-out part: figures on people never trained on."""
+
+
+class EngineManifest(_Part):
+    """A network and its contract."""
+
+    format: Literal[1]
+    kind: Modality
+    name: str
+    labels: tuple[str, ...]
+    preprocessing: str
+    input: Tensor
+    parameters: int
+    calibration: Calibration
+    training: Training
+    licence: str
+    files: dict[str, str]
+    """SHA-256 of every other file in the folder, by name."""
+
+
+class Threshold(_Part):
+    """A confidence from which verdicts are trusted, and the guarantee behind it."""
+
+    confidence: Share
+    target: Share
+    """The precision that trusted verdicts reach, with probability 1 - delta."""
+    delta: Share
+    n: int = Field(ge=1)
+    data: str
+    """SHA-256 of the calibration data."""
+    basis: Literal["paired", "label-matched"]
+
+
+class PolicyManifest(_Part):
+    """How the opinions of certain engines are combined, and when the result is trusted."""
+
+    format: Literal[1]
+    kind: Literal["policy"]
+    name: str
+    engines: dict[Modality, str]
+    """The hash of each engine that this policy was fitted with."""
+    rule: Rule
+    reliability: dict[Modality, Share]
+    thresholds: dict[str, Threshold | None]
+    """By the present modalities, sorted and joined by +; None where none could be certified."""
+    licence: str
+    files: dict[str, str]
+
+
+_Manifest = Annotated[EngineManifest | PolicyManifest, Field(discriminator="kind")]
+_adapter: TypeAdapter[EngineManifest | PolicyManifest] = TypeAdapter(_Manifest)
+
+
+def read_manifest(folder: Path) -> tuple[EngineManifest | PolicyManifest, str]:
+    """Read a bundle's manifest and its hash; raise BrokenBundleError if there is none."""
+    try:
+        raw = (folder / MANIFEST).read_bytes()
+    except OSError as error:
+        raise BrokenBundleError(
+            folder, f"no readable {MANIFEST}; name a folder made by `credence-train export`"
+        ) from error
+    try:
+        manifest = _adapter.validate_python(json.loads(raw))
+    except (ValidationError, ValueError) as error:
+        raise BrokenBundleError(folder, f"{MANIFEST} is damaged: {_first_line(error)}") from error
+    return manifest, hashlib.sha256(raw).hexdigest()[:16]
+
+
+def check_files(folder: Path, files: dict[str, str]) -> None:
+    """Compare every file with its checksum; raise BrokenBundleError at the first that differs."""
+    for name, expected in files.items():
+        try:
+            found = sha256(folder / name)
+        except OSError as error:
+            raise BrokenBundleError(folder, f"{name} is missing; copy the bundle again") from error
+        if found != expected:
+            raise BrokenBundleError(
+                folder, f"{name} was changed or cut short; copy the bundle again"
+            )
+
+
+def write_manifest(folder: Path, manifest: EngineManifest | PolicyManifest) -> None:
+    """Write engine.json, readable and in the same bytes for the same content."""
+    text = json.dumps(manifest.model_dump(mode="json"), indent=2, ensure_ascii=False)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _first_line(error: ValidationError | ValueError) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}"
+    return str(error)

@@ -1,0 +1,60 @@
+"""Face crops: how a face is cut from a picture, and what a face network is given."""
+
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from engines.window import FACE_PX, FaceWindow
+
+VERSION: Final = "face-1"
+
+TEMPLATE_PX: Final = np.array(
+    [[15.3, 18.7], [32.7, 18.7], [24.0, 28.8], [16.7, 36.2], [31.3, 36.2]], dtype=np.float32
+)
+"""(5, 2) x, y of eyes, nose tip and mouth corners in a crop, image left to right.
+
+The medians that YuNet finds on FER+'s validation faces, made symmetric.
+"""
+
+
+def align(grey: npt.NDArray[np.uint8], landmarks: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """Cut the face with these landmarks (5, 2) px out of ``grey`` (H, W), upright: (48, 48)."""
+    turn, _ = cv2.estimateAffinePartial2D(landmarks, TEMPLATE_PX, method=cv2.LMEDS)
+    if turn is None:  # all landmarks in one point
+        turn = np.array([[1, 0, 0], [0, 1, 0]], dtype=np.float64)
+    scale = float(np.hypot(turn[0, 0], turn[1, 0]))
+    if scale < 0.5:  # shrink by area first: a bilinear warp alone would alias
+        small = cv2.resize(grey, None, fx=2 * scale, fy=2 * scale, interpolation=cv2.INTER_AREA)
+        turn = turn @ np.diag([grey.shape[1] / small.shape[1], grey.shape[0] / small.shape[0], 1.0])
+        grey = small.astype(np.uint8)
+    crop = cv2.warpAffine(
+        grey, turn, (FACE_PX, FACE_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return crop.astype(np.uint8)
+
+
+def crop(
+    grey: npt.NDArray[np.uint8], x: int, y: int, width: int, height: int
+) -> npt.NDArray[np.uint8]:
+    """Cut the box out of ``grey`` (H, W) and resize it to (48, 48), as FER2013 was cut."""
+    inside = grey[max(y, 0) : y + height, max(x, 0) : x + width]
+    return resize(inside)
+
+
+def resize(face: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Resize a face that is already cut (H, W) to (48, 48)."""
+    if face.shape == (FACE_PX, FACE_PX):
+        return face
+    shrinks = face.shape[0] > FACE_PX
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    return cv2.resize(face, (FACE_PX, FACE_PX), interpolation=how).astype(np.uint8)
+
+
+def tensor(window: FaceWindow) -> npt.NDArray[np.float32]:
+    """Return (n, 1, 48, 48): each crop with mean 0 and deviation 1, so that light cancels."""
+    crops = window.crops.astype(np.float32)
+    mean = crops.mean(axis=(1, 2), keepdims=True)
+    deviation = crops.std(axis=(1, 2), keepdims=True)
+    return ((crops - mean) / np.maximum(deviation, 4.0))[:, None].astype(np.float32)

@@ -1,0 +1,52 @@
+"""What an encoder is given: one person's face, one voice, one text, inside one window."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+SAMPLE_RATE_HZ = 16_000
+"""Of all sound inside Credence."""
+
+FACE_PX = 48
+"""Width and height of a face crop."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceWindow:
+    """One person's face, sampled over a stretch of video, ready for a face engine."""
+
+    start_s: float
+    """Seconds since the stream's epoch began (media clock)."""
+    end_s: float
+    crops: npt.NDArray[np.uint8]
+    """(n, 48, 48) grey, n ≥ 1, aligned as `preprocess.face.align` or `crop` does."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VoiceWindow:
+    """A stretch of one person's speech, ready for a voice engine."""
+
+    start_s: float
+    """Seconds since the stream's epoch began (media clock)."""
+    pcm: npt.NDArray[np.float32]
+    """(samples,) mono in [-1, 1] at 16 kHz."""
+
+    @property
+    def end_s(self) -> float:
+        """Where the stretch ends on the same clock."""
+        return self.start_s + len(self.pcm) / SAMPLE_RATE_HZ
+
+
+@dataclass(frozen=True, slots=True)
+class TextWindow:
+    """What was said in a stretch of speech, ready for a text engine."""
+
+    start_s: float
+    """Seconds since the stream's epoch began (media clock)."""
+    end_s: float
+    text: str
+    """English, as transcribed."""
+
+
+Window = FaceWindow | VoiceWindow | TextWindow
