@@ -2,22 +2,16 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal, get_args
 
 from engines.errors import CredenceError
 
-EMOTIONS: Final = (
-    "anger",
-    "disgust",
-    "fear",
-    "happiness",
-    "neutral",
-    "sadness",
-    "surprise",
-)
+Emotion = Literal["anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"]
+
+EMOTIONS: Final[tuple[Emotion, ...]] = get_args(Emotion)
 """Ekman's six and neutral, in the order of every belief vector."""
 
-SYNONYMS: Final[Mapping[str, str]] = MappingProxyType(
+SYNONYMS: Final[Mapping[str, Emotion]] = MappingProxyType(
     {
         "angry": "anger",
         "disgusted": "disgust",
@@ -41,10 +35,12 @@ class UnknownLabelError(CredenceError):
         self.label = label
 
 
-def emotion_named(label: str) -> str:
+def emotion_named(label: str) -> Emotion:
     """Return the emotion that ``label`` names, whatever its case, or raise UnknownLabelError."""
     word = label.strip().lower()
-    word = SYNONYMS.get(word, word)
-    if word not in EMOTIONS:
-        raise UnknownLabelError(label)
-    return word
+    for emotion in EMOTIONS:
+        if word == emotion:
+            return emotion
+    if word in SYNONYMS:
+        return SYNONYMS[word]
+    raise UnknownLabelError(label)

@@ -49,12 +49,14 @@ class Opinion:
     @property
     def evidence(self) -> Array:
         """(..., K) the evidence that this opinion rests on, e = K·b / u."""
-        return self.belief.shape[-1] * self.belief / self.uncertainty[..., None]
+        evidence: Array = self.belief.shape[-1] * self.belief / self.uncertainty[..., None]
+        return evidence
 
     @property
     def projected(self) -> Array:
         """(..., K) the probability of each class, uncertainty shared out by base rate."""
-        return self.belief + self.uncertainty[..., None] / self.belief.shape[-1]
+        probability: Array = self.belief + self.uncertainty[..., None] / self.belief.shape[-1]
+        return probability
 
     def discount(self, trust: npt.ArrayLike) -> Self:
         """Believe this opinion only as far as its source is trusted (Jøsang 2016, ch. 14).
@@ -63,5 +65,5 @@ class Opinion:
         """
         t = np.asarray(trust, dtype=np.float64)
         if not ((t >= 0) & (t <= 1)).all():
-            raise ValueError(f"trust must lie in [0, 1], not {trust}")
+            raise ValueError(f"trust must lie in [0, 1], not {trust!r}")
         return type(self)(self.belief * t[..., None], 1.0 - t * (1.0 - self.uncertainty))

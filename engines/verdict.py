@@ -9,7 +9,7 @@ from typing import Final
 
 from engines.errors import CredenceError
 from engines.fusion import Rule, combine, discount_conflict, largest_conflict
-from engines.labels import EMOTIONS
+from engines.labels import EMOTIONS, Emotion
 from engines.manifest import (
     BrokenBundleError,
     Modality,
@@ -47,7 +47,7 @@ class PolicyMismatchError(CredenceError):
 class Verdict:
     """What is made public: the emotion, how sure, and whether that is sure enough to act on."""
 
-    emotion: str | None
+    emotion: Emotion | None
     """None when no modality had any evidence."""
     confidence: float
     """In [0, 1]: the projected probability of `emotion`; 0 without one."""

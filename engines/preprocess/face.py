@@ -57,4 +57,5 @@ def tensor(window: FaceWindow) -> npt.NDArray[np.float32]:
     crops = window.crops.astype(np.float32)
     mean = crops.mean(axis=(1, 2), keepdims=True)
     deviation = crops.std(axis=(1, 2), keepdims=True)
-    return ((crops - mean) / np.maximum(deviation, 4.0))[:, None].astype(np.float32)
+    even: npt.NDArray[np.float32] = (crops - mean) / np.maximum(deviation, 4.0)
+    return even[:, None]

@@ -30,7 +30,8 @@ def log_mel(pcm: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     frames = np.lib.stride_tricks.sliding_window_view(padded, _FRAME)[::_HOP]
     spectrum = np.abs(np.fft.rfft(frames * _window(), _FFT)) ** 2
     mel = spectrum.astype(np.float32) @ _filters()
-    return np.log(np.maximum(mel, _FLOOR)).T.astype(np.float32)
+    logs: npt.NDArray[np.float32] = np.log(np.maximum(mel, _FLOOR)).T
+    return logs
 
 
 def segments(mel: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

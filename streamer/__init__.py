@@ -1,0 +1,1 @@
+"""Asyncio pipelines: I/O and time around the engines."""

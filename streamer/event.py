@@ -1,0 +1,118 @@
+"""EmotionEvent: what Credence publishes, and its wire schema.
+
+A CloudEvents 1.0 envelope in JSON around one judged window. `docs/events.md` is for readers;
+the JSON Schema beside it is generated from these models.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from engines.labels import Emotion
+from engines.manifest import Modality
+from engines.verdict import Reason
+
+CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
+
+Number = Annotated[float, AfterValidator(lambda value: round(value, 9))]
+Share = Annotated[Number, Field(ge=0, le=1)]
+Belief = dict[Emotion, Share]
+Absence = Literal["no_face", "no_voice", "no_text", "no_engine", "several_people"]
+WindowKind = Literal["speech", "ambient"]
+Phase = Literal["update", "final"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class WindowSpan(_Part):
+    """The stretch of media that was judged."""
+
+    kind: WindowKind
+    """`speech`: one utterance, or a part of a long one. `ambient`: a face while nobody speaks."""
+    start_s: Number
+    """Seconds since the stream's epoch began (media clock)."""
+    end_s: Number
+
+
+class Person(_Part):
+    """The person whose window this is."""
+
+    track: Annotated[int, Field(ge=1)]
+    """Counts the people seen by this camera in this epoch; not an identity."""
+
+
+class ModalityOpinion(_Part):
+    """What one modality believes, before any discount."""
+
+    present: bool
+    belief: Belief
+    uncertainty: Share
+    """1 when absent. Beliefs and uncertainty sum to 1."""
+    trust: Share
+    """How far the policy trusted this opinion; 0 when absent."""
+    reason: Absence | None
+    """Why it is absent; null when present."""
+
+
+class Transcript(_Part):
+    """What was said."""
+
+    text: str
+    language: str
+    """ISO 639-1."""
+
+
+class EmotionData(_Part):
+    """One judged window."""
+
+    window_id: str
+    camera: str
+    phase: Phase
+    window: WindowSpan
+    person: Person | None
+    """Null when it is not clear who spoke."""
+    emotion: Emotion | None
+    """The emotion most believed; null when no modality had evidence."""
+    confidence: Share
+    """The probability that the fused opinion gives to `emotion`."""
+    trusted: bool
+    """Whether the policy certifies a verdict of this confidence. Act on these alone."""
+    reason: Reason
+    """Why it is trusted or not."""
+    belief: Belief
+    """The fused opinion, after discount by trust and conflict."""
+    uncertainty: Share
+    """Beliefs and uncertainty sum to 1."""
+    conflict: Share
+    """The largest disagreement between two modalities."""
+    opinions: dict[Modality, ModalityOpinion]
+    transcript: Transcript | None
+    engines: dict[Modality, str]
+    """The hash of each engine that ran."""
+    policy: str
+    """The hash of the policy that decided; `none` without one."""
+
+
+class EmotionEvent(_Part):
+    """A CloudEvents 1.0 event. Remove duplicates by (source, id), order by `sequence`."""
+
+    specversion: Literal["1.0"] = "1.0"
+    id: str
+    """`<window_id>.<phase>`: the same window of the same recording always has the same id."""
+    source: str
+    """`/credence/<node>/<camera>`."""
+    type: Literal["credence.emotion.v1"] = "credence.emotion.v1"
+    subject: str
+    """The camera."""
+    time: datetime
+    """When the window ended, by the camera's clock or the recording's start."""
+    datacontenttype: Literal["application/json"] = "application/json"
+    dataschema: Literal["urn:credence:schema:emotion:v1"] = "urn:credence:schema:emotion:v1"
+    sequence: Annotated[str, StringConstraints(pattern=r"^\d{20}$")]
+    """Position among the camera's events, zero-padded so that it sorts as text."""
+    recordedtime: datetime
+    """When Credence made the event (wall clock). Differs from run to run."""
+    data: EmotionData
