@@ -1,0 +1,109 @@
+"""Judged windows → events, numbered and named so that a replay says the same again."""
+
+import hashlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from engines.labels import EMOTIONS
+from engines.manifest import Modality
+from engines.opinion import Opinion
+from engines.verdict import MODALITIES
+from streamer.event import Belief, EmotionData, EmotionEvent, ModalityOpinion, Person, WindowSpan
+from streamer.flow import Judged, Window
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class Announcer:
+    """Makes the events of one camera. `sequence` counts from 0 in each replay."""
+
+    node: str
+    camera: str
+    engines: Mapping[Modality, str]
+    """The hash of each engine that runs."""
+    policy: str
+    """The hash of the policy."""
+    now: Callable[[], datetime] = _now
+    _count: int = field(default=0, init=False)
+
+    def event(self, judged: Judged) -> EmotionEvent:
+        """Return the final event of a judged window."""
+        window, verdict = judged.recognised.window, judged.judgement.verdict
+        window_id = self._window_id(window)
+        event = EmotionEvent(
+            id=f"{window_id}.final",
+            source=self._source,
+            subject=self.camera,
+            time=window.epoch.began + timedelta(milliseconds=round(window.end_s * 1000)),
+            sequence=f"{self._count:020d}",
+            recordedtime=self.now(),
+            data=EmotionData(
+                window_id=window_id,
+                camera=self.camera,
+                phase="final",
+                window=WindowSpan(kind=window.kind, start_s=window.start_s, end_s=window.end_s),
+                person=Person(track=window.track) if window.track is not None else None,
+                emotion=verdict.emotion,
+                confidence=verdict.confidence,
+                trusted=verdict.trusted,
+                reason=verdict.reason,
+                belief=_belief(judged.judgement.fused),
+                uncertainty=float(judged.judgement.fused.uncertainty),
+                conflict=judged.judgement.conflict,
+                opinions={kind: _opinion(kind, judged) for kind in MODALITIES},
+                transcript=None,
+                engines=dict(self.engines),
+                policy=self.policy,
+            ),
+        )
+        self._count += 1
+        return event
+
+    @property
+    def _source(self) -> str:
+        return f"/credence/{self.node}/{self.camera}"
+
+    def _window_id(self, window: Window) -> str:
+        engines = ",".join(f"{kind}={self.engines[kind]}" for kind in sorted(self.engines))
+        what = (
+            self._source,
+            window.epoch.id,
+            window.kind,
+            f"{window.start_s:.6f}",
+            f"{window.end_s:.6f}",
+            str(window.track),
+            engines,
+            self.policy,
+        )
+        return hashlib.sha256("\n".join(what).encode()).hexdigest()[:32]
+
+
+async def announce(
+    judged: AsyncIterator[Judged], announcer: Announcer
+) -> AsyncIterator[EmotionEvent]:
+    """Make an event of each judged window, in order."""
+    async for each in judged:
+        yield announcer.event(each)
+
+
+def _belief(opinion: Opinion) -> Belief:
+    return dict(zip(EMOTIONS, map(float, opinion.belief), strict=True))
+
+
+_NOTHING = Opinion.vacuous(len(EMOTIONS))
+
+
+def _opinion(kind: Modality, judged: Judged) -> ModalityOpinion:
+    opinion = judged.recognised.opinions.get(kind)
+    shown = _NOTHING if opinion is None else opinion
+    return ModalityOpinion(
+        present=opinion is not None,
+        belief=_belief(shown),
+        uncertainty=float(shown.uncertainty),
+        trust=judged.judgement.trust.get(kind, 0.0),
+        reason=None if opinion is not None else judged.recognised.absent[kind],
+    )

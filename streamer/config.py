@@ -1,0 +1,317 @@
+"""What can be configured. `load` reads it; `docs/configuration.md` is made from the docstrings."""
+
+import re
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Self
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from streamer.settings import Clash, ConfigError, PathUnless, read
+
+__all__ = [
+    "Camera",
+    "Config",
+    "ConfigError",
+    "Engines",
+    "Faces",
+    "Mqtt",
+    "Vad",
+    "Video",
+    "Windows",
+    "load",
+]
+
+_LEVEL = (
+    "must be 1 to 100 characters that make an MQTT topic level, without / + # $, "
+    "control characters or spaces at the ends"
+)
+_ESCAPE = "with / ? # of a password written as %2F %3F %23"
+
+
+def _topic_level(text: str) -> str:
+    unfit = re.search(r"[/+#$\x00-\x1f\x7f-\x9f\ufdd0-\ufdef]", text) or any(
+        ord(letter) & 0xFFFE == 0xFFFE for letter in text
+    )
+    if unfit or text != text.strip() or not 0 < len(text) <= 100:
+        raise ValueError(_LEVEL)
+    return text
+
+
+def _topic_prefix(text: str) -> str:
+    for level in text.split("/"):
+        try:
+            _topic_level(level)
+        except ValueError:
+            raise ValueError(f"{_LEVEL}, or several such levels joined by /") from None
+    return text
+
+
+def _no_truth(value: object) -> object:
+    # Pydantic would take true for 1.
+    if isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+def _network_url(url: str, schemes: Sequence[str]) -> SplitResult:
+    """Split a URL; refuse it without repeating it, for it may hold a password."""
+    if not url.lower().startswith(tuple(f"{scheme}://" for scheme in schemes)):
+        raise ValueError(f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+    if not url.isprintable() or " " in url:
+        raise ValueError("must hold no spaces and no control characters")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        port, parts = 0, SplitResult("", "", "", "", "")
+    if port == 0:
+        raise ValueError(f"must have a host and a port from 1 to 65535, {_ESCAPE}")
+    if not parts.hostname:
+        raise ValueError("must name a host")
+    return parts
+
+
+def _mqtt_url(url: str) -> SplitResult:
+    parts = _network_url(url, ("mqtt", "mqtts"))
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError(f"must end after the port, {_ESCAPE}")
+    return parts
+
+
+def _path(text: str) -> str:
+    if not text or "\0" in text:
+        raise ValueError("must not be empty and hold no NUL")
+    return text
+
+
+def _camera_url(secret: SecretStr) -> SecretStr:
+    url = secret.get_secret_value()
+    if "://" in url:
+        _network_url(url, ("rtsp", "http", "https"))
+    else:
+        _path(url)
+    return secret
+
+
+def _host_name() -> str:
+    return re.sub(r"[^a-z0-9_-]", "-", socket.gethostname().lower())[:100] or "node"
+
+
+_Real = Annotated[float, BeforeValidator(_no_truth)]
+_Whole = Annotated[int, BeforeValidator(_no_truth)]
+Seconds = Annotated[_Real, Field(gt=0)]
+TopicLevel = Annotated[str, AfterValidator(_topic_level)]
+EngineFolder = Annotated[str, PathUnless(("shipped", "none")), AfterValidator(_path)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True
+    )
+
+
+class Camera(_Section):
+    """One source of pictures and sound."""
+
+    name: TopicLevel
+    """Stands in topics and events, and is used once."""
+    url: Annotated[SecretStr, PathUnless(), AfterValidator(_camera_url)]
+    """`rtsp://`, `http://` or `https://`, with credentials if need be, or the path of a file.
+    Never shown."""
+
+
+class Video(_Section):
+    """How pictures are taken from a stream."""
+
+    sample_every_s: Seconds = 0.4
+    """Seconds of the stream between the pictures in which faces are looked for."""
+
+
+class Faces(_Section):
+    """How faces are found."""
+
+    model: Annotated[str, PathUnless(("auto", "haar")), AfterValidator(_path)] = "auto"
+    """`auto` takes YuNet where its model is cached and OpenCV's Haar cascade otherwise; `haar`
+    always takes the cascade; a path names a YuNet model (`.onnx`)."""
+    min_score: Annotated[_Real, Field(ge=0, le=1)] = 0.6
+    """Faces that the detector is less sure of are left out."""
+    min_size_px: Annotated[_Whole, Field(ge=1)] = 24
+    """Smaller faces are left out; pixels of the original picture."""
+
+
+class Vad(_Section):
+    """How speech is told from other sound."""
+
+    aggressiveness: Annotated[_Whole, Field(ge=0, le=3)] = 2
+    """How readily sound is taken for noise: 3 misses the most speech and lets the least noise in.
+    """
+    pre_roll_s: Annotated[_Real, Field(ge=0)] = 0.2
+    """Sound kept from before the moment at which speech was noticed."""
+    hangover_s: Seconds = 0.5
+    """Silence that ends an utterance."""
+    shortest_s: Seconds = 0.3
+    """Shorter utterances are taken for noise. Less than `windows.longest_s`."""
+
+
+class Windows(_Section):
+    """How long the stretches are that get one verdict each."""
+
+    longest_s: Seconds = 8.0
+    """Longer utterances are cut at their quietest point."""
+    ambient_every_s: Seconds = 2.0
+    """Length of a window while a face is seen and nobody speaks."""
+    ambient_shortest_s: Seconds = 1.0
+    """Shorter rests between utterances get no window. At most `windows.ambient_every_s`."""
+
+    @model_validator(mode="after")
+    def _rests_fit(self) -> Self:
+        if self.ambient_shortest_s > self.ambient_every_s:
+            raise Clash(
+                "windows.ambient_shortest_s must be at most windows.ambient_every_s",
+                ("windows", "ambient_shortest_s"),
+                ("windows", "ambient_every_s"),
+            ).as_error()
+        return self
+
+
+class Engines(_Section):
+    """What judges. Each is `shipped` (comes with Credence), `none`, or the path of a folder."""
+
+    face: EngineFolder = "shipped"
+    """Judges faces."""
+    voice: EngineFolder = "shipped"
+    """Judges voices."""
+    policy: EngineFolder = "shipped"
+    """Decides which verdicts are trusted. Without one, none is."""
+
+
+class Mqtt(_Section):
+    """Where events are published."""
+
+    url: Annotated[str, AfterValidator(lambda url: _mqtt_url(url).geturl())]
+    """`mqtt://user:password@host:1883`, or `mqtts://` for TLS (port 8883 unless given)."""
+    topic_prefix: Annotated[str, AfterValidator(_topic_prefix)] = "credence"
+    """What every topic begins with; one level or several, joined by `/`."""
+    username: str | None = None
+    """Wins over the one in `url`."""
+    password: SecretStr | None = None
+    """Wins over the one in `url`. Never shown."""
+
+    @classmethod
+    def parse(cls, url: str, topic_prefix: str = "credence") -> Self:
+        """Read what was given as `--mqtt`; raise a ConfigError that does not repeat it."""
+        try:
+            return cls(url=url, topic_prefix=topic_prefix)
+        except ValidationError as error:
+            message = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise ConfigError([f"--mqtt: {message}"])
+
+    @property
+    def host(self) -> str:
+        """Name or address of the broker."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        """TCP port of the broker."""
+        return urlsplit(self.url).port or (8883 if self.tls else 1883)
+
+    @property
+    def tls(self) -> bool:
+        """Whether the connection is encrypted."""
+        return urlsplit(self.url).scheme == "mqtts"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_credentials(cls, given: Any) -> Any:
+        # So that `url` can be logged: it keeps no credentials.
+        try:
+            parts = _mqtt_url(given["url"])
+        except (TypeError, KeyError, AttributeError, ValueError):
+            return given
+        found = {"username": parts.username, "password": parts.password}
+        bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], path="").geturl()
+        return {key: unquote(text) for key, text in found.items() if text} | given | {"url": bare}
+
+    @field_validator("password")
+    @classmethod
+    def _somebody(cls, password: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if password is not None and info.data.get("username", "") is None:
+            raise ValueError("needs mqtt.username beside it")
+        return password
+
+
+class Config(_Section):
+    """Everything that can be configured; every key has a default."""
+
+    node: TopicLevel = Field(default_factory=_host_name)
+    """The name of this machine, in topics and events. Without one, the host name in lower case."""
+    cameras: tuple[Camera, ...] = ()
+    """The sources. `credence replay` takes its recordings from the command line instead."""
+    video: Video = Video()
+    faces: Faces = Faces()
+    vad: Vad = Vad()
+    windows: Windows = Field(default=Windows(), validate_default=True)
+    engines: Engines = Engines()
+    mqtt: Mqtt | None = None
+
+    @field_validator("cameras")
+    @classmethod
+    def _names_differ(cls, cameras: tuple[Camera, ...]) -> tuple[Camera, ...]:
+        for clash in _same_names([camera.name for camera in cameras]):
+            raise clash.as_error()
+        return cameras
+
+    @field_validator("windows")
+    @classmethod
+    def _utterances_fit(cls, windows: Windows, info: ValidationInfo) -> Windows:
+        vad = info.data.get("vad")
+        if vad is not None and vad.shortest_s >= windows.longest_s:
+            raise Clash(
+                "vad.shortest_s must be less than windows.longest_s",
+                ("vad", "shortest_s"),
+                ("windows", "longest_s"),
+            ).as_error()
+        return windows
+
+
+def load(path: Path | None, overrides: Sequence[str] = ()) -> Config:
+    """Read a YAML file (none: all defaults), then each `KEY=VALUE` over it.
+
+    Raises a ConfigError that names every problem.
+    """
+    return read(Config, path, overrides, check=_raw_names_differ)
+
+
+def _same_names(names: Sequence[object]) -> list[Clash]:
+    return [
+        Clash(
+            f"two cameras are named {name!r}",
+            ("cameras", names.index(name), "name"),
+            ("cameras", at, "name"),
+        )
+        for at, name in enumerate(names)
+        if isinstance(name, str) and names.index(name) < at
+    ]
+
+
+def _raw_names_differ(given: dict[str, Any]) -> list[Clash]:
+    """Find two cameras of one name even where another setting is wrong."""
+    cameras = given.get("cameras")
+    if not isinstance(cameras, list):
+        return []
+    return _same_names([camera.get("name") for camera in cameras if isinstance(camera, dict)])

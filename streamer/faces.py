@@ -1,0 +1,139 @@
+"""Pictures → faces: found by YuNet or Haar, cut out upright, followed from picture to picture."""
+
+from collections.abc import AsyncIterator
+from importlib import resources
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import platformdirs
+import structlog
+
+from engines.errors import CredenceError
+from engines.preprocess import face as preprocess
+from streamer.config import Faces
+from streamer.flow import AudioChunk, Epoch, Face, Media, Sighting, VideoFrame
+from streamer.tracks import Tracker
+from streamer.worker import Worker
+
+log = structlog.get_logger()
+
+YUNET = "yunet.onnx"
+"""The detector's name in the model cache."""
+
+
+class FaceModelError(CredenceError):
+    """The face detector's model is missing or cannot be loaded."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(
+            f"{path}: {problem}; set faces.model to a YuNet file (.onnx), to auto or to haar"
+        )
+        self.path, self.problem = path, problem
+
+
+class Finder(Protocol):
+    """Finds the faces in a picture. Not thread-safe."""
+
+    small_px: int
+    """The longer side of the picture it wants."""
+
+    def find(self, frame: VideoFrame) -> list[Face]:
+        """Return every face in the picture, best first."""
+
+
+class YuNet:
+    """OpenCV's YuNet: fast, finds turned faces, gives landmarks to align by."""
+
+    small_px = 320
+
+    def __init__(self, model: Path, settings: Faces) -> None:
+        if not model.is_file():
+            raise FaceModelError(model, "there is no such file")
+        try:
+            self._net = cv2.FaceDetectorYN.create(str(model), "", (320, 320), settings.min_score)
+        except cv2.error as error:
+            raise FaceModelError(model, "not a YuNet model that OpenCV can load") from error
+        self._min_size_px = settings.min_size_px
+
+    def find(self, frame: VideoFrame) -> list[Face]:
+        """Return every face in the picture, best first."""
+        height, width = frame.small.shape[:2]
+        self._net.setInputSize((width, height))
+        _, rows = self._net.detect(frame.small)
+        if rows is None:
+            return []
+        scale = np.float32(frame.grey.shape[1] / width)
+        return [
+            self._face(row, scale, frame.grey)
+            for row in rows  # (n, 15): box, five landmarks, score
+            if min(row[2], row[3]) * scale >= self._min_size_px
+        ]
+
+    @staticmethod
+    def _face(row: npt.NDArray[np.float32], scale: np.float32, grey: npt.NDArray[np.uint8]) -> Face:
+        x, y, width, height = (float(v) for v in row[:4] * scale)
+        crop = preprocess.align(grey, row[4:14].reshape(5, 2) * scale)
+        return Face((x, y, width, height), float(row[14]), crop)
+
+
+class Haar:
+    """OpenCV's Haar cascade: always there, slower, misses faces that are turned or small."""
+
+    small_px = 640
+
+    def __init__(self, settings: Faces) -> None:
+        cascade = resources.files("cv2") / "data" / "haarcascade_frontalface_alt2.xml"
+        self._cascade = cv2.CascadeClassifier(str(cascade))
+        self._min_size_px = settings.min_size_px
+
+    def find(self, frame: VideoFrame) -> list[Face]:
+        """Return every face in the picture, best first."""
+        scale = frame.grey.shape[1] / frame.small.shape[1]
+        least = max(20, round(self._min_size_px / scale))
+        grey = cv2.equalizeHist(cv2.cvtColor(frame.small, cv2.COLOR_BGR2GRAY))
+        boxes, _, scores = self._cascade.detectMultiScale3(
+            grey, 1.1, 4, minSize=(least, least), outputRejectLevels=True
+        )
+        found = []
+        for box, weight in zip(boxes, scores, strict=True):
+            x, y, width, height = (round(v * scale) for v in box)
+            crop = preprocess.crop(frame.grey, x, y, width, height)
+            score = 1.0 - float(np.exp(-weight / 4))
+            found.append(Face((x, y, width, height), min(max(score, 0.0), 1.0), crop))
+        return sorted(found, key=lambda face: -face.score)
+
+
+def open_finder(settings: Faces) -> Finder:
+    """Open the detector that is configured; `auto` takes YuNet where its model is cached."""
+    if settings.model == "haar":
+        return Haar(settings)
+    if settings.model != "auto":
+        return YuNet(Path(settings.model), settings)
+    cached = platformdirs.user_cache_path("credence") / "models" / YUNET
+    if cached.is_file():
+        return YuNet(cached, settings)
+    log.warning(
+        "faces are looked for with Haar cascades, which miss many; put the YuNet model there",
+        path=str(cached),
+    )
+    return Haar(settings)
+
+
+async def find_faces(
+    media: AsyncIterator[Media], finder: Finder, worker: Worker
+) -> AsyncIterator[Epoch | AudioChunk | Sighting]:
+    """Replace each picture by the faces in it; sound passes."""
+    tracker = Tracker()
+    async for item in media:
+        match item:
+            case VideoFrame():
+                faces = await worker.run(finder.find, item)
+                yield Sighting(item.pts_s, tracker.follow(item.pts_s, faces))
+            case Epoch():
+                tracker = Tracker()
+                yield item
+            case AudioChunk():
+                yield item

@@ -1,0 +1,123 @@
+"""What flows from stage to stage of one camera's pipeline, from media to judged windows.
+
+Times are seconds since the epoch began, on the media clock.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from engines.manifest import Modality
+from engines.opinion import Opinion
+from engines.verdict import Judgement
+from engines.window import FaceWindow, VoiceWindow
+from streamer.event import Absence, WindowKind
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """A new media clock begins; nothing before it goes with anything after it."""
+
+    id: str
+    """The recording's content hash and a counter."""
+    began: datetime
+    """When, by the wall clock, the media clock stood at zero."""
+    has_video: bool
+    has_audio: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VideoFrame:
+    """A sampled picture, upright."""
+
+    pts_s: float
+    grey: npt.NDArray[np.uint8]
+    """(H, W) luma at full resolution: faces are cut from it."""
+    small: npt.NDArray[np.uint8]
+    """(h, w, 3) BGR of the same shape, shrunk: faces are found in it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AudioChunk:
+    """Consecutive sound."""
+
+    pts_s: float
+    pcm: npt.NDArray[np.int16]
+    """(samples,) mono at 16 kHz."""
+
+
+Media = Epoch | VideoFrame | AudioChunk
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Face:
+    """A face found in one picture."""
+
+    box_px: tuple[float, float, float, float]
+    """x, y, width, height in the full picture."""
+    score: float
+    """In [0, 1], the detector's own."""
+    crop: npt.NDArray[np.uint8]
+    """(48, 48) grey, aligned."""
+    track: int = 0
+    """Whose face it is: counts the people seen in this epoch from 1; 0 before tracking."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sighting:
+    """Every face in one sampled picture, which may be none."""
+
+    pts_s: float
+    faces: tuple[Face, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Utterance:
+    """One stretch of speech, cut out."""
+
+    start_s: float
+    end_s: float
+    pcm: npt.NDArray[np.float32]
+    """(samples,) mono in [-1, 1] at 16 kHz."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """How far the sound has been heard: no utterance will begin before `until_s` any more."""
+
+    until_s: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """A stretch of media about one person, or about nobody known, ready to be judged."""
+
+    epoch: Epoch
+    kind: WindowKind
+    start_s: float
+    end_s: float
+    track: int | None
+    face: FaceWindow | None = None
+    voice: VoiceWindow | None = None
+    absent: Mapping[Modality, Absence] = field(default_factory=dict)
+    """Why each missing modality is missing."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recognised:
+    """A window and what each engine that ran believes about it."""
+
+    window: Window
+    opinions: Mapping[Modality, Opinion]
+    absent: Mapping[Modality, Absence]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """A window, its opinions, and what the policy makes of them."""
+
+    recognised: Recognised
+    judgement: Judgement

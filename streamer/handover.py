@@ -1,0 +1,87 @@
+"""Blocking iteration on a thread of its own, made asynchronous. Cancelling frees the thread."""
+
+import asyncio
+import queue
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+T = TypeVar("T")
+
+
+class _Stopped(Exception):  # noqa: N818 - a signal to the thread, not an error
+    """Nobody listens any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    error: BaseException | None
+
+
+class Handover(Generic[T]):
+    """Runs a blocking iterator in a daemon thread and hands its items to the event loop.
+
+    At most ``depth`` items wait; the thread then blocks, so nothing is dropped. An error of the
+    iterator is raised to who iterates. Use as an asynchronous context manager: leaving it tells
+    the thread to stop, and does not wait for a read that blocks.
+    """
+
+    def __init__(
+        self, blocking: Callable[[threading.Event], Iterator[T]], *, name: str, depth: int = 64
+    ) -> None:
+        self._blocking = blocking
+        self._stop = threading.Event()
+        self._tickets: queue.SimpleQueue[None] = queue.SimpleQueue()
+        for _ in range(depth):
+            self._tickets.put(None)
+        self._items: asyncio.Queue[T | _End] = asyncio.Queue()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._tickets.put(None)
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        while True:
+            item = await self._items.get()
+            if isinstance(item, _End):
+                if item.error:
+                    raise item.error
+                return
+            self._tickets.put(None)
+            yield item
+
+    def _run(self) -> None:
+        end = _End(None)
+        try:
+            for item in self._blocking(self._stop):
+                self._tickets.get()
+                self._hand(item)
+        except _Stopped:
+            return
+        except BaseException as error:  # noqa: BLE001 - raised again where it is awaited
+            end = _End(error)
+        try:
+            self._hand(end)
+        except _Stopped:
+            return
+
+    def _hand(self, item: T | _End) -> None:
+        if self._stop.is_set():
+            raise _Stopped
+        try:
+            self._loop.call_soon_threadsafe(self._items.put_nowait, item)
+        except RuntimeError as error:  # the loop is closed
+            raise _Stopped from error

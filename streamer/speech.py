@@ -1,0 +1,155 @@
+"""Sound → utterances, by webrtcvad and the level above the background."""
+
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import webrtcvad
+
+from engines.window import SAMPLE_RATE_HZ
+from streamer.config import Vad
+from streamer.flow import AudioChunk, Epoch, Listening, Sighting, Utterance
+
+FRAME_S = 0.03
+_FRAME = round(FRAME_S * SAMPLE_RATE_HZ)
+_JUMP_S = 0.1
+"""Sound whose clock jumps by more was interrupted; an utterance does not go on across that."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Heard:
+    """One frame of 30 ms."""
+
+    pcm: npt.NDArray[np.int16]
+    speech: bool
+    energy: float
+
+
+class Segmenter:
+    """Cuts speech out of sound. Feed it consecutive chunks; it holds one utterance at most."""
+
+    def __init__(self, vad: Vad, longest_s: float) -> None:
+        self._webrtc = webrtcvad.Vad(vad.aggressiveness)
+        self._pre_roll = _frames(vad.pre_roll_s)
+        self._hangover = _frames(vad.hangover_s)
+        self._shortest = _frames(vad.shortest_s)
+        self._longest = _frames(longest_s)
+        self._rest = np.empty(0, np.int16)
+        self._clock_s = 0.0
+        self._utterance: list[_Heard] = []
+        self._before: deque[_Heard] = deque(maxlen=self._pre_roll + _ONSET)
+        self._background = _Background()
+
+    def feed(self, chunk: AudioChunk) -> Iterator[Utterance]:
+        """Hear the next chunk; yield the utterances that it closes."""
+        if abs(chunk.pts_s - self._clock_s - len(self._rest) / SAMPLE_RATE_HZ) > _JUMP_S:
+            yield from self.close()
+            self._rest, self._clock_s = np.empty(0, np.int16), chunk.pts_s
+        pcm = np.concatenate([self._rest, chunk.pcm])
+        whole = len(pcm) // _FRAME * _FRAME
+        self._rest = pcm[whole:]
+        for frame in pcm[:whole].reshape(-1, _FRAME):
+            self._clock_s += FRAME_S
+            yield from self._hear(frame)
+
+    def close(self) -> Iterator[Utterance]:
+        """The sound ends here: yield what is still open."""
+        if self._utterance:
+            yield from self._cut(len(self._utterance))
+        self._utterance = []
+        self._before.clear()
+
+    @property
+    def settled_s(self) -> float:
+        """Before this no utterance will begin any more."""
+        waiting = len(self._utterance) if self._utterance else len(self._before)
+        return self._clock_s - waiting * FRAME_S
+
+    def _hear(self, pcm: npt.NDArray[np.int16]) -> Iterator[Utterance]:
+        energy = float(np.square(pcm, dtype=np.float32).mean())
+        loud = self._background.exceeded_by(energy)
+        heard = _Heard(pcm, loud and self._webrtc.is_speech(pcm.tobytes(), SAMPLE_RATE_HZ), energy)
+        if not self._utterance:
+            self._before.append(heard)
+            onset = list(self._before)[-_ONSET:]
+            if sum(h.speech for h in onset) >= _ONSET_VOICED:
+                self._utterance = list(self._before)
+                self._before.clear()
+            return
+        self._utterance.append(heard)
+        if not any(h.speech for h in self._utterance[-self._hangover :]):
+            yield from self.close()
+        elif len(self._utterance) > self._longest:
+            yield from self._cut(self._quietest())
+
+    def _cut(self, length: int) -> Iterator[Utterance]:
+        """Yield the first frames of the open utterance, without the silence behind the last word."""
+        start_s = self._clock_s - len(self._utterance) * FRAME_S
+        taken, self._utterance = self._utterance[:length], self._utterance[length:]
+        voiced = [i for i, heard in enumerate(taken) if heard.speech]
+        if len(voiced) < self._shortest:
+            return
+        taken = taken[: voiced[-1] + 1 + _TAIL]
+        pcm = np.concatenate([heard.pcm for heard in taken]).astype(np.float32) / 32768
+        yield Utterance(start_s, start_s + len(taken) * FRAME_S, pcm)
+
+    def _quietest(self) -> int:
+        """Where in the second half of an utterance that is too long it hurts least to cut."""
+        half = self._longest // 2
+        energy = [heard.energy for heard in self._utterance[half : self._longest]]
+        smooth = np.convolve(energy, np.ones(3), mode="same")
+        return half + int(smooth.argmin())
+
+
+class _Background:
+    """Follows the level of the quiet moments, and tells what stands out from it."""
+
+    def __init__(self) -> None:
+        self._recent: deque[float] = deque(maxlen=_frames(_BACKGROUND_S))
+        self._floor = _LEAST_ENERGY
+
+    def exceeded_by(self, energy: float) -> bool:
+        self._recent.append(energy)
+        if len(self._recent) % 10 == 0:
+            self._floor = float(np.percentile(self._recent, 10))
+        return energy > max(self._floor * _ABOVE, _LEAST_ENERGY)
+
+
+def _frames(seconds: float) -> int:
+    return max(1, round(seconds / FRAME_S))
+
+
+_ONSET = 6
+_ONSET_VOICED = 4
+"""Speech begins where four of six frames are voiced: a click is shorter."""
+_TAIL = 3
+"""Frames kept after the last voiced one, for the end of a consonant."""
+_BACKGROUND_S = 6.0
+_ABOVE = 4.0
+"""Speech is 6 dB above the quietest tenth of the last seconds."""
+_LEAST_ENERGY = float(32768**2 * 10**-6.0)
+"""-60 dB of full scale: below is silence on any microphone."""
+
+
+async def cut_speech(
+    heard: AsyncIterator[Epoch | AudioChunk | Sighting], vad: Vad, longest_s: float
+) -> AsyncIterator[Epoch | Sighting | Utterance | Listening]:
+    """Replace sound by the utterances in it; pictures pass."""
+    segmenter = Segmenter(vad, longest_s)
+    async for item in heard:
+        match item:
+            case AudioChunk():
+                for utterance in segmenter.feed(item):
+                    yield utterance
+                yield Listening(segmenter.settled_s)
+            case Epoch():
+                for utterance in segmenter.close():
+                    yield utterance
+                segmenter = Segmenter(vad, longest_s)
+                yield item
+            case Sighting():
+                yield item
+    for utterance in segmenter.close():
+        yield utterance

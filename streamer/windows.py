@@ -1,0 +1,132 @@
+"""Utterances and sightings → windows: what is judged at once, about whom.
+
+Speech: one utterance. Ambient: every two seconds while a face is seen and nobody speaks.
+With one person in view speech is theirs; with several it is nobody's, and each gets a
+window of their face alone: never a guess.
+"""
+
+import math
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+
+import numpy as np
+
+from engines.window import FaceWindow, VoiceWindow
+from streamer import config
+from streamer.event import Absence, WindowKind
+from streamer.flow import Epoch, Face, Listening, Sighting, Utterance, Window
+
+_LAG_S = 2.0
+"""When one medium is this far behind the other, it is not waited for."""
+
+_LEAST_SEEN = 0.25
+"""A person counts as in view when seen in this share of a window's pictures."""
+
+
+class Windower:
+    """Cuts one camera's media into windows, in order of time."""
+
+    def __init__(self, settings: config.Windows) -> None:
+        self._settings = settings
+        self._epoch: Epoch | None = None
+        self._restart()
+
+    def feed(self, item: Epoch | Sighting | Utterance | Listening) -> Iterator[Window]:
+        """Take what comes next; yield the windows that are complete by it."""
+        match item:
+            case Epoch():
+                yield from self.close()
+                self._epoch = item
+            case Sighting(pts_s=pts_s):
+                self._sightings.append(item)
+                self._seen_s = max(self._seen_s, pts_s)
+            case Utterance():
+                self._utterances.append(item)
+            case Listening(until_s=until_s):
+                self._heard_s = max(self._heard_s, until_s)
+        yield from self._complete()
+
+    def close(self) -> Iterator[Window]:
+        """The media ends here: yield what is left."""
+        if self._epoch is None:
+            return
+        while self._utterances:
+            yield from self._speech(self._utterances.popleft())
+        if self._sightings:
+            end_s = max(self._sightings[-1].pts_s, self._heard_s)
+            yield from self._ambient_until(end_s)
+            yield from self._about("ambient", self._from_s, end_s, None)
+        self._restart()
+
+    def _restart(self) -> None:
+        self._sightings: deque[Sighting] = deque()
+        self._utterances: deque[Utterance] = deque()
+        self._seen_s = self._heard_s = self._from_s = 0.0
+
+    def _complete(self) -> Iterator[Window]:
+        assert self._epoch is not None, "media begin with an epoch"
+        seen_s = max(self._seen_s, self._heard_s - _LAG_S) if self._epoch.has_video else math.inf
+        heard_s = max(self._heard_s, self._seen_s - _LAG_S) if self._epoch.has_audio else math.inf
+        while self._utterances and self._utterances[0].end_s <= seen_s:
+            yield from self._speech(self._utterances.popleft())
+        if not self._utterances and self._epoch.has_video:
+            yield from self._ambient_until(min(seen_s, heard_s))
+
+    def _speech(self, said: Utterance) -> Iterator[Window]:
+        yield from self._ambient_until(said.start_s)
+        if said.start_s - self._from_s >= self._settings.ambient_shortest_s:
+            yield from self._about("ambient", self._from_s, said.start_s, None)
+        self._forget(said.start_s)
+        voice = VoiceWindow(said.start_s, said.pcm)
+        yield from self._about("speech", said.start_s, said.end_s, voice)
+        self._forget(said.end_s)
+
+    def _ambient_until(self, limit_s: float) -> Iterator[Window]:
+        while self._from_s + self._settings.ambient_every_s <= limit_s:
+            end_s = self._from_s + self._settings.ambient_every_s
+            yield from self._about("ambient", self._from_s, end_s, None)
+            self._forget(end_s)
+
+    def _forget(self, until_s: float) -> None:
+        self._from_s = max(self._from_s, until_s)
+        while self._sightings and self._sightings[0].pts_s < self._from_s:
+            self._sightings.popleft()
+
+    def _about(
+        self, kind: WindowKind, start_s: float, end_s: float, voice: VoiceWindow | None
+    ) -> Iterator[Window]:
+        """One window for the voice, if any, and one for each person in view without it."""
+        assert self._epoch is not None
+        people = self._people(start_s, end_s)
+        alone = len(people) == 1
+        if voice is not None and not alone:
+            why: Absence = "several_people" if people else "no_face"
+            yield Window(self._epoch, kind, start_s, end_s, None, None, voice, {"face": why})
+        for track, faces in people.items():
+            theirs = voice if alone else None
+            why = "several_people" if voice is not None else "no_voice"
+            face = FaceWindow(start_s, end_s, np.stack([face.crop for face in faces]))
+            absent = {} if theirs is not None else {"voice": why}
+            yield Window(self._epoch, kind, start_s, end_s, track, face, theirs, absent)
+
+    def _people(self, start_s: float, end_s: float) -> dict[int, list[Face]]:
+        """Return the faces of everyone in view between two times, by track."""
+        pictures = [s for s in self._sightings if start_s <= s.pts_s <= end_s]
+        people: dict[int, list[Face]] = {}
+        for picture in pictures:
+            for face in picture.faces:
+                people.setdefault(face.track, []).append(face)
+        least = _LEAST_SEEN * len(pictures)
+        return {track: faces for track, faces in sorted(people.items()) if len(faces) >= least}
+
+
+async def cut_windows(
+    items: AsyncIterator[Epoch | Sighting | Utterance | Listening], settings: config.Windows
+) -> AsyncIterator[Window]:
+    """Yield each window as soon as its media is complete, in order of time."""
+    windower = Windower(settings)
+    async for item in items:
+        for window in windower.feed(item):
+            yield window
+    for window in windower.close():
+        yield window

@@ -1,0 +1,53 @@
+"""A daemon thread for blocking calls: never the default executor, which would hold the exit."""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Worker:
+    """Runs calls one after the other on its own thread."""
+
+    def __init__(self, name: str) -> None:
+        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        threading.Thread(target=self._run, name=name, daemon=True).start()
+
+    async def run(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Await ``call(*args, **kwargs)``; what it raises is raised here."""
+        loop = asyncio.get_running_loop()
+        result: asyncio.Future[R] = loop.create_future()
+
+        def work() -> None:
+            try:
+                value = call(*args, **kwargs)
+            except BaseException as error:  # noqa: BLE001 - raised again where it is awaited
+                _tell(loop, result, lambda error=error: result.set_exception(error))
+            else:
+                _tell(loop, result, lambda: result.set_result(value))
+
+        self._calls.put(work)
+        return await result
+
+    def close(self) -> None:
+        """Let the thread end after the calls that wait."""
+        self._calls.put(None)
+
+    def _run(self) -> None:
+        while (call := self._calls.get()) is not None:
+            call()
+
+
+def _tell(
+    loop: asyncio.AbstractEventLoop, result: "asyncio.Future[R]", settle: Callable[[], None]
+) -> None:
+    def settle_unless_cancelled() -> None:
+        if not result.done():
+            settle()
+
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(settle_unless_cancelled)
