@@ -1,7 +1,7 @@
 """Judged windows → events, numbered and named so that a replay says the same again."""
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -84,7 +84,7 @@ class Announcer:
 
 async def announce(
     judged: AsyncIterator[Judged], announcer: Announcer
-) -> AsyncIterator[EmotionEvent]:
+) -> AsyncGenerator[EmotionEvent, None]:
     """Make an event of each judged window, in order."""
     async for each in judged:
         yield announcer.event(each)

@@ -3,16 +3,24 @@
 import asyncio
 import logging
 import sys
+from collections.abc import Coroutine
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO, TypeVar
 
+import cv2
 import structlog
 import typer
 
 from engines.errors import CredenceError
+
+if TYPE_CHECKING:
+    from streamer.broker import Broker
+    from streamer.config import Mqtt
+
+T = TypeVar("T")
 
 app = typer.Typer(
     help="Turn cameras and recordings into trusted emotion events.",
@@ -80,13 +88,107 @@ def replay(
     from streamer import config as configuration
     from streamer.replay import Replay, replay
     from streamer.sinks.jsonl import JsonLines
+    from streamer.sinks.mqtt import MqttSink
 
     loaded = configuration.load(config, settings or [])
     how = Replay(loaded, speed is Speed.REALTIME, _time(start))
+    sink = None
+    if mqtt is not None:
+        prefix = loaded.mqtt.topic_prefix if loaded.mqtt else "credence"
+        broker = _broker(configuration.Mqtt.parse(mqtt, prefix))
+        sink = MqttSink(broker, loaded.node)
     to_stdout = str(output) == "-"
     with nullcontext(sys.stdout) if to_stdout else _writable(output) as file:
-        failed = _run(replay(files, how, JsonLines(file), _mqtt_sink(mqtt, loaded)))
+        failed = _run(replay(files, how, JsonLines(file), sink))
     for error in failed:
         _say(error)
     if failed:
         raise typer.Exit(2)
+
+
+@app.command()
+def watch(
+    mqtt: Annotated[str, typer.Option(metavar="URL", help="The broker.")] = "mqtt://localhost:1883",
+    node: Annotated[str, typer.Option(help="Only this node.")] = "+",
+    camera: Annotated[str, typer.Option(help="Only this camera.")] = "+",
+    as_json: Annotated[bool, typer.Option("--json", help="Print events as they came.")] = False,
+) -> None:
+    """Show events as they arrive at a broker."""
+    from streamer.config import Mqtt
+    from streamer.watch import watch
+
+    _run(
+        watch(_broker(Mqtt.parse(mqtt)), node=node, camera=camera, as_json=as_json, out=sys.stdout)
+    )
+
+
+@app.command()
+def check(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="Settings in YAML.")],
+    settings: SetOption = None,
+) -> None:
+    """Check settings, engines and detector without starting anything."""
+    from streamer import config as configuration
+    from streamer.faces import open_finder
+    from streamer.recognise import open_ensemble
+
+    loaded = configuration.load(config, settings or [])
+    open_finder(loaded.faces)
+    open_ensemble(loaded.engines)
+    print(f"{config}: good, {len(loaded.cameras)} cameras")
+
+
+def _log_to_stderr() -> None:
+    structlog.configure(
+        processors=[
+            structlog.processors.TimeStamper("iso"),
+            structlog.processors.add_log_level,
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def _run(work: Coroutine[object, object, T]) -> T:
+    cv2.setNumThreads(1)  # a pool per camera would cost more than it gains
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def _time(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is no time; write it as in 2026-11-21T09:00:00Z", param_hint="--start"
+        ) from None
+    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _writable(path: Path) -> TextIO:
+    try:
+        return path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise typer.BadParameter(
+            f"cannot write {path}: {error.strerror}", param_hint="--output"
+        ) from None
+
+
+def _broker(mqtt: "Mqtt") -> "Broker":
+    from streamer.broker import Broker
+
+    password = mqtt.password.get_secret_value() if mqtt.password else None
+    return Broker(mqtt.host, mqtt.port, mqtt.tls, mqtt.username, password, mqtt.topic_prefix)
+
+
+def _say(error: CredenceError) -> None:
+    print(f"credence: {error}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from streamer import addresses
 from streamer.settings import Clash, ConfigError, PathUnless, read
 
 __all__ = [
@@ -35,75 +36,16 @@ __all__ = [
     "load",
 ]
 
-_LEVEL = (
-    "must be 1 to 100 characters that make an MQTT topic level, without / + # $, "
-    "control characters or spaces at the ends"
-)
-_ESCAPE = "with / ? # of a password written as %2F %3F %23"
-
-
-def _topic_level(text: str) -> str:
-    unfit = re.search(r"[/+#$\x00-\x1f\x7f-\x9f\ufdd0-\ufdef]", text) or any(
-        ord(letter) & 0xFFFE == 0xFFFE for letter in text
-    )
-    if unfit or text != text.strip() or not 0 < len(text) <= 100:
-        raise ValueError(_LEVEL)
-    return text
-
-
-def _topic_prefix(text: str) -> str:
-    for level in text.split("/"):
-        try:
-            _topic_level(level)
-        except ValueError:
-            raise ValueError(f"{_LEVEL}, or several such levels joined by /") from None
-    return text
-
 
 def _no_truth(value: object) -> object:
     # Pydantic would take true for 1.
     if isinstance(value, bool):
-        raise TypeError
+        raise ValueError  # noqa: TRY004 (pydantic lets a TypeError through)
     return value
 
 
-def _network_url(url: str, schemes: Sequence[str]) -> SplitResult:
-    """Split a URL; refuse it without repeating it, for it may hold a password."""
-    if not url.lower().startswith(tuple(f"{scheme}://" for scheme in schemes)):
-        raise ValueError(f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
-    if not url.isprintable() or " " in url:
-        raise ValueError("must hold no spaces and no control characters")
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        port, parts = 0, SplitResult("", "", "", "", "")
-    if port == 0:
-        raise ValueError(f"must have a host and a port from 1 to 65535, {_ESCAPE}")
-    if not parts.hostname:
-        raise ValueError("must name a host")
-    return parts
-
-
-def _mqtt_url(url: str) -> SplitResult:
-    parts = _network_url(url, ("mqtt", "mqtts"))
-    if parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueError(f"must end after the port, {_ESCAPE}")
-    return parts
-
-
-def _path(text: str) -> str:
-    if not text or "\0" in text:
-        raise ValueError("must not be empty and hold no NUL")
-    return text
-
-
 def _camera_url(secret: SecretStr) -> SecretStr:
-    url = secret.get_secret_value()
-    if "://" in url:
-        _network_url(url, ("rtsp", "http", "https"))
-    else:
-        _path(url)
+    addresses.camera_url(secret.get_secret_value())
     return secret
 
 
@@ -114,8 +56,8 @@ def _host_name() -> str:
 _Real = Annotated[float, BeforeValidator(_no_truth)]
 _Whole = Annotated[int, BeforeValidator(_no_truth)]
 Seconds = Annotated[_Real, Field(gt=0)]
-TopicLevel = Annotated[str, AfterValidator(_topic_level)]
-EngineFolder = Annotated[str, PathUnless(("shipped", "none")), AfterValidator(_path)]
+TopicLevel = Annotated[str, AfterValidator(addresses.topic_level)]
+EngineFolder = Annotated[str, PathUnless(("shipped", "none")), AfterValidator(addresses.path)]
 
 
 class _Section(BaseModel):
@@ -125,10 +67,10 @@ class _Section(BaseModel):
 
 
 class Camera(_Section):
-    """One source of pictures and sound."""
+    """One element of the list: a source of pictures and sound."""
 
     name: TopicLevel
-    """Stands in topics and events, and is used once."""
+    """Stands in topics and events, and is used once: 1 to 100 characters without `/ + # $`."""
     url: Annotated[SecretStr, PathUnless(), AfterValidator(_camera_url)]
     """`rtsp://`, `http://` or `https://`, with credentials if need be, or the path of a file.
     Never shown."""
@@ -144,7 +86,7 @@ class Video(_Section):
 class Faces(_Section):
     """How faces are found."""
 
-    model: Annotated[str, PathUnless(("auto", "haar")), AfterValidator(_path)] = "auto"
+    model: Annotated[str, PathUnless(("auto", "haar")), AfterValidator(addresses.path)] = "auto"
     """`auto` takes YuNet where its model is cached and OpenCV's Haar cascade otherwise; `haar`
     always takes the cascade; a path names a YuNet model (`.onnx`)."""
     min_score: Annotated[_Real, Field(ge=0, le=1)] = 0.6
@@ -182,8 +124,7 @@ class Windows(_Section):
         if self.ambient_shortest_s > self.ambient_every_s:
             raise Clash(
                 "windows.ambient_shortest_s must be at most windows.ambient_every_s",
-                ("windows", "ambient_shortest_s"),
-                ("windows", "ambient_every_s"),
+                (("windows", "ambient_shortest_s"), ("windows", "ambient_every_s")),
             ).as_error()
         return self
 
@@ -202,9 +143,9 @@ class Engines(_Section):
 class Mqtt(_Section):
     """Where events are published."""
 
-    url: Annotated[str, AfterValidator(lambda url: _mqtt_url(url).geturl())]
+    url: Annotated[str, AfterValidator(lambda url: addresses.mqtt_url(url).geturl())]
     """`mqtt://user:password@host:1883`, or `mqtts://` for TLS (port 8883 unless given)."""
-    topic_prefix: Annotated[str, AfterValidator(_topic_prefix)] = "credence"
+    topic_prefix: Annotated[str, AfterValidator(addresses.topic_prefix)] = "credence"
     """What every topic begins with; one level or several, joined by `/`."""
     username: str | None = None
     """Wins over the one in `url`."""
@@ -240,7 +181,7 @@ class Mqtt(_Section):
     def _take_credentials(cls, given: Any) -> Any:
         # So that `url` can be logged: it keeps no credentials.
         try:
-            parts = _mqtt_url(given["url"])
+            parts = addresses.mqtt_url(given["url"])
         except (TypeError, KeyError, AttributeError, ValueError):
             return given
         found = {"username": parts.username, "password": parts.password}
@@ -251,7 +192,7 @@ class Mqtt(_Section):
     @classmethod
     def _somebody(cls, password: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if password is not None and info.data.get("username", "") is None:
-            raise ValueError("needs mqtt.username beside it")
+            raise ValueError("needs a username beside the password")
         return password
 
 
@@ -259,7 +200,8 @@ class Config(_Section):
     """Everything that can be configured; every key has a default."""
 
     node: TopicLevel = Field(default_factory=_host_name)
-    """The name of this machine, in topics and events. Without one, the host name in lower case."""
+    """The name of this machine in topics and events, of the same characters as a camera's.
+    The host name is made to fit: lower case, with `-` for what does not belong."""
     cameras: tuple[Camera, ...] = ()
     """The sources. `credence replay` takes its recordings from the command line instead."""
     video: Video = Video()
@@ -283,8 +225,7 @@ class Config(_Section):
         if vad is not None and vad.shortest_s >= windows.longest_s:
             raise Clash(
                 "vad.shortest_s must be less than windows.longest_s",
-                ("vad", "shortest_s"),
-                ("windows", "longest_s"),
+                (("vad", "shortest_s"), ("windows", "longest_s")),
             ).as_error()
         return windows
 
@@ -297,15 +238,14 @@ def load(path: Path | None, overrides: Sequence[str] = ()) -> Config:
     return read(Config, path, overrides, check=_raw_names_differ)
 
 
-def _same_names(names: Sequence[object]) -> list[Clash]:
+def _same_names(names: Sequence[str | None]) -> list[Clash]:
     return [
         Clash(
             f"two cameras are named {name!r}",
-            ("cameras", names.index(name), "name"),
-            ("cameras", at, "name"),
+            (("cameras", names.index(name), "name"), ("cameras", at, "name")),
         )
         for at, name in enumerate(names)
-        if isinstance(name, str) and names.index(name) < at
+        if name is not None and names.index(name) < at
     ]
 
 
@@ -314,4 +254,12 @@ def _raw_names_differ(given: dict[str, Any]) -> list[Clash]:
     cameras = given.get("cameras")
     if not isinstance(cameras, list):
         return []
-    return _same_names([camera.get("name") for camera in cameras if isinstance(camera, dict)])
+    return _same_names([_name(camera) for camera in cameras])
+
+
+def _name(camera: Any) -> str | None:
+    # What is no name is refused elsewhere, unseen: it may be a URL.
+    try:
+        return addresses.topic_level(camera["name"])
+    except (TypeError, KeyError, ValueError):
+        return None

@@ -7,7 +7,6 @@ from typing import Protocol
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import platformdirs
 import structlog
 
@@ -45,7 +44,10 @@ class Finder(Protocol):
 
 
 class YuNet:
-    """OpenCV's YuNet: fast, finds turned faces, gives landmarks to align by."""
+    """OpenCV's YuNet: fast, finds turned faces, gives landmarks to align by.
+
+    Heads that are turned away are left out: they have no expression to judge.
+    """
 
     small_px = 320
 
@@ -66,17 +68,15 @@ class YuNet:
         if rows is None:
             return []
         scale = np.float32(frame.grey.shape[1] / width)
-        return [
-            self._face(row, scale, frame.grey)
-            for row in rows  # (n, 15): box, five landmarks, score
-            if min(row[2], row[3]) * scale >= self._min_size_px
-        ]
-
-    @staticmethod
-    def _face(row: npt.NDArray[np.float32], scale: np.float32, grey: npt.NDArray[np.uint8]) -> Face:
-        x, y, width, height = (float(v) for v in row[:4] * scale)
-        crop = preprocess.align(grey, row[4:14].reshape(5, 2) * scale)
-        return Face((x, y, width, height), float(row[14]), crop)
+        found = []
+        for row in rows * scale:  # (15,): box, five landmarks, score
+            landmarks = row[4:14].reshape(5, 2)
+            if min(row[2], row[3]) < self._min_size_px or preprocess.turned_away(landmarks):
+                continue
+            x, y, width, height = (float(v) for v in row[:4])
+            crop = preprocess.align(frame.grey, landmarks)
+            found.append(Face((x, y, width, height), float(row[14] / scale), crop))
+        return found
 
 
 class Haar:

@@ -86,9 +86,12 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """How far the sound has been heard: no utterance will begin before `until_s` any more."""
+    """How far the sound has come."""
 
-    until_s: float
+    heard_s: float
+    """Where the sound that has been heard ends."""
+    settled_s: float
+    """No utterance will begin before this any more; none is open before it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

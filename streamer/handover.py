@@ -71,7 +71,7 @@ class Handover(Generic[T]):
                 self._hand(item)
         except _Stopped:
             return
-        except BaseException as error:  # noqa: BLE001 - raised again where it is awaited
+        except BaseException as error:  # raised again where it is awaited
             end = _End(error)
         try:
             self._hand(end)

@@ -1,6 +1,6 @@
 """One camera's pipeline, wired: media in, events out. The only place where stages meet."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from streamer.announce import Announcer, announce
 from streamer.config import Config
@@ -22,7 +22,7 @@ def events(
     ensemble: Ensemble,
     announcer: Announcer,
     worker: Worker,
-) -> AsyncIterator[EmotionEvent]:
+) -> AsyncGenerator[EmotionEvent, None]:
     """Turn one camera's media into its events, in window order.
 
     ``worker`` is the thread for face finding and engines; ``finder`` is this camera's alone.

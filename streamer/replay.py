@@ -7,7 +7,6 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
 
 import structlog
 
@@ -19,6 +18,7 @@ from streamer.flow import Media
 from streamer.handover import Handover
 from streamer.pipeline import events
 from streamer.recognise import Ensemble, open_ensemble
+from streamer.sinks.jsonl import JsonLines
 from streamer.sinks.mqtt import MqttSink
 from streamer.source import Recording, UnreadableError
 from streamer.worker import Worker
@@ -26,11 +26,23 @@ from streamer.worker import Worker
 log = structlog.get_logger()
 
 
-class Sink(Protocol):
-    """Where events go."""
+@dataclass(frozen=True, slots=True)
+class Sinks:
+    """Where events go: always into a file, and to a broker if there is one."""
+
+    output: JsonLines
+    mqtt: MqttSink | None
 
     async def put(self, event: EmotionEvent) -> None:
-        """Take the next event; return when it is written or queued."""
+        """Write the next event, and wait until the broker's queue has room for it."""
+        self.output.put(event)
+        if self.mqtt:
+            await self.mqtt.put(event)
+
+    async def status(self, camera: str, online: bool) -> None:
+        """Say whether a camera's recording is running."""
+        if self.mqtt:
+            await self.mqtt.status(camera, online)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +56,7 @@ class Replay:
 
 
 async def replay(
-    files: Sequence[Path], how: Replay, output: Sink, mqtt: MqttSink | None
+    files: Sequence[Path], how: Replay, output: JsonLines, mqtt: MqttSink | None
 ) -> list[UnreadableError]:
     """Replay recordings one after the other, each as a camera of its own name.
 
@@ -52,11 +64,12 @@ async def replay(
     """
     ensemble = open_ensemble(how.config.engines)
     finder = open_finder(how.config.faces)
+    sinks = Sinks(output, mqtt)
     if mqtt is None:
-        return await _all(files, how, ensemble, finder, [output])
+        return await _all(files, how, ensemble, finder, sinks)
     async with asyncio.TaskGroup() as group:
         group.create_task(mqtt.run(), name="mqtt")
-        failed = await _all(files, how, ensemble, finder, [output, mqtt])
+        failed = await _all(files, how, ensemble, finder, sinks)
         await mqtt.close()
     return failed
 
@@ -66,7 +79,7 @@ async def _all(
     how: Replay,
     ensemble: Ensemble,
     finder: Finder,
-    sinks: Sequence[Sink | MqttSink],
+    sinks: Sinks,
 ) -> list[UnreadableError]:
     failed = []
     worker = Worker("engines")
@@ -92,13 +105,11 @@ async def _one(
     ensemble: Ensemble,
     announcer: Announcer,
     worker: Worker,
-    sinks: Sequence[Sink | MqttSink],
+    sinks: Sinks,
 ) -> None:
     count = 0
-    online = [sink for sink in sinks if isinstance(sink, MqttSink)]
     async with Handover[Media](recording.read, name=announcer.camera) as media:
-        for sink in online:
-            await sink.status(announcer.camera, online=True)
+        await sinks.status(announcer.camera, online=True)
         stream = events(
             aiter(media),
             config=config,
@@ -110,10 +121,8 @@ async def _one(
         async with aclosing(stream):
             async for event in stream:
                 count += 1
-                for sink in sinks:
-                    await sink.put(event)
-        for sink in online:
-            await sink.status(announcer.camera, online=False)
+                await sinks.put(event)
+        await sinks.status(announcer.camera, online=False)
     if not count:
         log.warning("nobody is seen or heard in the recording", file=recording.path.name)
 

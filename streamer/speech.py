@@ -37,21 +37,22 @@ class Segmenter:
         self._shortest = _frames(vad.shortest_s)
         self._longest = _frames(longest_s)
         self._rest = np.empty(0, np.int16)
-        self._clock_s = 0.0
+        self._origin_s = 0.0
+        self._count = 0
         self._utterance: list[_Heard] = []
         self._before: deque[_Heard] = deque(maxlen=self._pre_roll + _ONSET)
         self._background = _Background()
 
     def feed(self, chunk: AudioChunk) -> Iterator[Utterance]:
         """Hear the next chunk; yield the utterances that it closes."""
-        if abs(chunk.pts_s - self._clock_s - len(self._rest) / SAMPLE_RATE_HZ) > _JUMP_S:
+        if abs(chunk.pts_s - self.heard_s - len(self._rest) / SAMPLE_RATE_HZ) > _JUMP_S:
             yield from self.close()
-            self._rest, self._clock_s = np.empty(0, np.int16), chunk.pts_s
+            self._rest, self._origin_s, self._count = np.empty(0, np.int16), chunk.pts_s, 0
         pcm = np.concatenate([self._rest, chunk.pcm])
         whole = len(pcm) // _FRAME * _FRAME
         self._rest = pcm[whole:]
         for frame in pcm[:whole].reshape(-1, _FRAME):
-            self._clock_s += FRAME_S
+            self._count += 1
             yield from self._hear(frame)
 
     def close(self) -> Iterator[Utterance]:
@@ -62,10 +63,17 @@ class Segmenter:
         self._before.clear()
 
     @property
+    def heard_s(self) -> float:
+        """Where the sound that has been heard ends."""
+        return self._ago_s(0)
+
+    @property
     def settled_s(self) -> float:
-        """Before this no utterance will begin any more."""
-        waiting = len(self._utterance) if self._utterance else len(self._before)
-        return self._clock_s - waiting * FRAME_S
+        """Before this no utterance will begin any more, and none is open."""
+        return self._ago_s(len(self._utterance) or len(self._before))
+
+    def _ago_s(self, frames: int) -> float:
+        return self._origin_s + (self._count - frames) * FRAME_S
 
     def _hear(self, pcm: npt.NDArray[np.int16]) -> Iterator[Utterance]:
         energy = float(np.square(pcm, dtype=np.float32).mean())
@@ -85,14 +93,15 @@ class Segmenter:
             yield from self._cut(self._quietest())
 
     def _cut(self, length: int) -> Iterator[Utterance]:
-        """Yield the first frames of the open utterance, without the silence behind the last word."""
-        start_s = self._clock_s - len(self._utterance) * FRAME_S
+        """Yield the first frames of the open utterance, without the silence at their end."""
+        start_s = self._ago_s(len(self._utterance))
         taken, self._utterance = self._utterance[:length], self._utterance[length:]
         voiced = [i for i, heard in enumerate(taken) if heard.speech]
         if len(voiced) < self._shortest:
             return
         taken = taken[: voiced[-1] + 1 + _TAIL]
-        pcm = np.concatenate([heard.pcm for heard in taken]).astype(np.float32) / 32768
+        pcm = np.concatenate([heard.pcm for heard in taken]).astype(np.float32)
+        pcm /= 32768
         yield Utterance(start_s, start_s + len(taken) * FRAME_S, pcm)
 
     def _quietest(self) -> int:
@@ -121,14 +130,14 @@ def _frames(seconds: float) -> int:
     return max(1, round(seconds / FRAME_S))
 
 
-_ONSET = 6
-_ONSET_VOICED = 4
-"""Speech begins where four of six frames are voiced: a click is shorter."""
+_ONSET = 8
+_ONSET_VOICED = 6
+"""Speech begins where six of eight frames are voiced: a click or a knock is shorter."""
 _TAIL = 3
 """Frames kept after the last voiced one, for the end of a consonant."""
 _BACKGROUND_S = 6.0
-_ABOVE = 4.0
-"""Speech is 6 dB above the quietest tenth of the last seconds."""
+_ABOVE = 10.0
+"""Speech is 10 dB above the quietest tenth of the last seconds."""
 _LEAST_ENERGY = float(32768**2 * 10**-6.0)
 """-60 dB of full scale: below is silence on any microphone."""
 
@@ -143,7 +152,7 @@ async def cut_speech(
             case AudioChunk():
                 for utterance in segmenter.feed(item):
                     yield utterance
-                yield Listening(segmenter.settled_s)
+                yield Listening(segmenter.heard_s, segmenter.settled_s)
             case Epoch():
                 for utterance in segmenter.close():
                     yield utterance

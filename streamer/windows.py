@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import numpy as np
 
+from engines.manifest import Modality
 from engines.window import FaceWindow, VoiceWindow
 from streamer import config
 from streamer.event import Absence, WindowKind
@@ -29,7 +30,9 @@ class Windower:
     def __init__(self, settings: config.Windows) -> None:
         self._settings = settings
         self._epoch: Epoch | None = None
-        self._restart()
+        self._sightings: deque[Sighting] = deque()
+        self._utterances: deque[Utterance] = deque()
+        self._seen_s = self._heard_s = self._settled_s = self._from_s = 0.0
 
     def feed(self, item: Epoch | Sighting | Utterance | Listening) -> Iterator[Window]:
         """Take what comes next; yield the windows that are complete by it."""
@@ -42,8 +45,8 @@ class Windower:
                 self._seen_s = max(self._seen_s, pts_s)
             case Utterance():
                 self._utterances.append(item)
-            case Listening(until_s=until_s):
-                self._heard_s = max(self._heard_s, until_s)
+            case Listening(heard_s=heard_s, settled_s=settled_s):
+                self._heard_s, self._settled_s = heard_s, settled_s
         yield from self._complete()
 
     def close(self) -> Iterator[Window]:
@@ -53,24 +56,25 @@ class Windower:
         while self._utterances:
             yield from self._speech(self._utterances.popleft())
         if self._sightings:
-            end_s = max(self._sightings[-1].pts_s, self._heard_s)
+            end_s = self._sightings[-1].pts_s
             yield from self._ambient_until(end_s)
-            yield from self._about("ambient", self._from_s, end_s, None)
-        self._restart()
-
-    def _restart(self) -> None:
-        self._sightings: deque[Sighting] = deque()
-        self._utterances: deque[Utterance] = deque()
-        self._seen_s = self._heard_s = self._from_s = 0.0
+            # A recording shorter than any window still gets its one verdict.
+            least_s = self._settings.ambient_shortest_s if self._from_s else 0.0
+            if end_s - self._from_s >= least_s:
+                yield from self._about("ambient", self._from_s, end_s, None)
+        self._sightings.clear()
+        self._seen_s = self._heard_s = self._settled_s = self._from_s = 0.0
 
     def _complete(self) -> Iterator[Window]:
         assert self._epoch is not None, "media begin with an epoch"
-        seen_s = max(self._seen_s, self._heard_s - _LAG_S) if self._epoch.has_video else math.inf
-        heard_s = max(self._heard_s, self._seen_s - _LAG_S) if self._epoch.has_audio else math.inf
+        video, audio = self._epoch.has_video, self._epoch.has_audio
+        seen_s = max(self._seen_s, self._heard_s - _LAG_S) if video else math.inf
         while self._utterances and self._utterances[0].end_s <= seen_s:
             yield from self._speech(self._utterances.popleft())
-        if not self._utterances and self._epoch.has_video:
-            yield from self._ambient_until(min(seen_s, heard_s))
+        if video and not self._utterances:
+            late = self._seen_s - self._heard_s > _LAG_S
+            quiet_s = self._settled_s if audio and not late else math.inf
+            yield from self._ambient_until(min(seen_s, quiet_s))
 
     def _speech(self, said: Utterance) -> Iterator[Window]:
         yield from self._ambient_until(said.start_s)
@@ -104,9 +108,10 @@ class Windower:
             yield Window(self._epoch, kind, start_s, end_s, None, None, voice, {"face": why})
         for track, faces in people.items():
             theirs = voice if alone else None
-            why = "several_people" if voice is not None else "no_voice"
             face = FaceWindow(start_s, end_s, np.stack([face.crop for face in faces]))
-            absent = {} if theirs is not None else {"voice": why}
+            absent: dict[Modality, Absence] = {}
+            if theirs is None:
+                absent["voice"] = "several_people" if voice is not None else "no_voice"
             yield Window(self._epoch, kind, start_s, end_s, track, face, theirs, absent)
 
     def _people(self, start_s: float, end_s: float) -> dict[int, list[Face]]:

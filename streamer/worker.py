@@ -4,6 +4,8 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -25,10 +27,10 @@ class Worker:
         def work() -> None:
             try:
                 value = call(*args, **kwargs)
-            except BaseException as error:  # noqa: BLE001 - raised again where it is awaited
-                _tell(loop, result, lambda error=error: result.set_exception(error))
+            except BaseException as error:  # raised again where it is awaited
+                _settle(loop, result, partial(result.set_exception, error))
             else:
-                _tell(loop, result, lambda: result.set_result(value))
+                _settle(loop, result, partial(result.set_result, value))
 
         self._calls.put(work)
         return await result
@@ -42,12 +44,12 @@ class Worker:
             call()
 
 
-def _tell(
+def _settle(
     loop: asyncio.AbstractEventLoop, result: "asyncio.Future[R]", settle: Callable[[], None]
 ) -> None:
-    def settle_unless_cancelled() -> None:
+    def unless_cancelled() -> None:
         if not result.done():
             settle()
 
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(settle_unless_cancelled)
+    with suppress(RuntimeError):  # the loop has closed: nobody waits
+        loop.call_soon_threadsafe(unless_cancelled)

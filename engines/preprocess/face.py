@@ -35,6 +35,19 @@ def align(grey: npt.NDArray[np.uint8], landmarks: npt.NDArray[np.float32]) -> np
     return crop.astype(np.uint8)
 
 
+def turned_away(landmarks: npt.NDArray[np.float32]) -> bool:
+    """Tell whether a face with these landmarks (5, 2) px shows its side or its back.
+
+    Then the nose does not lie between the eyes, and there is no expression to judge. The
+    margin is ours: in talking-head clips the nose stays within 0.17 to 0.94 of the way from
+    eye to eye, on heads turned from the camera it lies beyond -0.3 or 1.3.
+    """
+    left, right, nose = landmarks[:3].astype(np.float64)
+    across = right - left
+    where = (nose - left) @ across / max(float(across @ across), 1e-9)
+    return not -0.2 <= where <= 1.2
+
+
 def crop(
     grey: npt.NDArray[np.uint8], x: int, y: int, width: int, height: int
 ) -> npt.NDArray[np.uint8]:

@@ -11,7 +11,7 @@ class JsonLines:
     def __init__(self, file: TextIO) -> None:
         self._file = file
 
-    async def put(self, event: EmotionEvent) -> None:
+    def put(self, event: EmotionEvent) -> None:
         """Write one event."""
         self._file.write(event.model_dump_json() + "\n")
         self._file.flush()

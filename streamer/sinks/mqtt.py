@@ -9,8 +9,9 @@ from typing import Final
 
 import aiomqtt
 
-from streamer.broker import IN_FLIGHT, Broker, Client, Link, backoff
+from streamer.broker import IN_FLIGHT, Broker, Client
 from streamer.event import CONTENT_TYPE, EmotionEvent
+from streamer.link import Link, backoff
 from streamer.state import CameraState
 
 _BATCH: Final = IN_FLIGHT // 2
@@ -81,7 +82,7 @@ class MqttSink:
             self._changed.notify_all()
 
     async def status(self, camera: str, online: bool) -> None:
-        """Say whether a camera works. Only the newest status is kept for when the broker is back."""
+        """Say whether a camera works. While the broker is away only the newest is kept."""
         async with self._changed:
             self._statuses[camera] = self._unsaid[camera] = online
             self._changed.notify_all()

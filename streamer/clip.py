@@ -1,0 +1,92 @@
+"""A talking-head clip that Credence makes itself, for the demonstration and the tests.
+
+The portrait is NASA's of astronaut Eileen Collins, in the public domain, as shipped with
+scikit-image. The speech is espeak-ng's; without espeak-ng the clip is silent.
+"""
+
+import shutil
+import subprocess
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from engines.errors import CredenceError
+from engines.window import SAMPLE_RATE_HZ
+
+RATE_HZ = 25
+SENTENCES = (
+    "I am so happy to see you, this is the best day of my life.",
+    "No. I do not know what to think of it.",
+)
+"""Said one after the other with a rest between, so that both kinds of window appear."""
+
+_REST_S = 2.5
+_SIDE_PX = 480
+
+
+class PortraitMissingError(CredenceError):
+    """The portrait's package is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__("the demonstration needs a portrait; pip install 'credence[demo]'")
+
+
+def make_clip(path: Path) -> bool:
+    """Write an MP4 (H.264, AAC) of about twelve seconds; return whether it has speech."""
+    portrait = _portrait()
+    speech = _speech()
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=RATE_HZ, options={"preset": "veryfast"})
+        video.width = video.height = _SIDE_PX
+        video.pix_fmt = "yuv420p"
+        audio = container.add_stream("aac", rate=SAMPLE_RATE_HZ, layout="mono")
+        for number in range(round(len(speech) / SAMPLE_RATE_HZ * RATE_HZ)):
+            picture = av.VideoFrame.from_ndarray(_framed(portrait, number / RATE_HZ), "rgb24")
+            picture.pts, picture.time_base = number, Fraction(1, RATE_HZ)
+            container.mux(video.encode(picture))
+        container.mux(video.encode())
+        sound = av.AudioFrame.from_ndarray(speech[None], format="s16", layout="mono")
+        sound.sample_rate, sound.pts = SAMPLE_RATE_HZ, 0
+        container.mux(audio.encode(sound))
+        container.mux(audio.encode())
+    return bool(speech.any())
+
+
+def _portrait() -> npt.NDArray[np.uint8]:
+    try:
+        from skimage import data  # noqa: PLC0415 - only the demonstration needs it
+    except ImportError as error:
+        raise PortraitMissingError from error
+    portrait: npt.NDArray[np.uint8] = data.astronaut()  # type: ignore[no-untyped-call]
+    return portrait
+
+
+def _framed(portrait: npt.NDArray[np.uint8], at_s: float) -> npt.NDArray[np.uint8]:
+    """Sway a little, as people do."""
+    shift = np.array([[1, 0, 12 * np.sin(at_s)], [0, 1, 6 * np.sin(1.7 * at_s)]], np.float32)
+    swayed = cv2.warpAffine(portrait, shift, (_SIDE_PX, _SIDE_PX), borderMode=cv2.BORDER_REPLICATE)
+    return swayed.astype(np.uint8)
+
+
+def _speech() -> npt.NDArray[np.int16]:
+    rest = np.zeros(round(_REST_S * SAMPLE_RATE_HZ), np.int16)
+    if shutil.which("espeak-ng") is None:
+        return np.tile(rest, 5)
+    said = [part for sentence in SENTENCES for part in (_say(sentence), rest)]
+    return np.concatenate([rest[: SAMPLE_RATE_HZ // 2], *said])
+
+
+def _say(sentence: str) -> npt.NDArray[np.int16]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "speech.wav"
+        subprocess.run(["espeak-ng", "-w", str(path), "--", sentence], check=True)
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
+        with av.open(str(path)) as container:
+            frames = [f for frame in container.decode(audio=0) for f in resampler.resample(frame)]
+        frames += resampler.resample(None)
+    return np.concatenate([frame.to_ndarray()[0] for frame in frames])

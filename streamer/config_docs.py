@@ -1,0 +1,85 @@
+"""Writes `docs/configuration.md` from the models: `python -m streamer.config_docs FILE`."""
+
+import ast
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from streamer import config
+from streamer.settings import describe, section
+
+_INTRODUCTION = """\
+<!-- Made by scripts/docs from streamer/config.py; change it there. -->
+# Configuration
+
+A configuration is a YAML file, given as `--config FILE`; without one, everything has its default.
+`configs/` holds examples, and `credence check FILE` says whether a file can be used. It is read
+whole at start: an unknown key, a wrong value or two cameras of one name stop it, with one line per
+problem that names the file, the line and the nearest known key.
+
+- **On the command line**, `--set KEY=VALUE` wins over the file: `--set vad.hangover_s=0.8`,
+  `--set cameras.0.url=clip.mp4`. The value is YAML.
+- **From the environment**, text may take `${NAME}`, or `${NAME:-default}` where the variable may
+  be unset or empty. A variable that is not set is refused by name. Keep passwords there.
+- **Paths** in a file start from the folder of the file, on the command line from the working
+  directory. In a file, `~` is the home folder.
+- **Quote text** that begins with `& * ! # @ %` or looks like a number, a truth (`yes`, `off`) or
+  a mapping; anchors, aliases, tags and merges are not read. Within `{ }`, quote `"${NAME}"` too.
+"""
+
+
+def page() -> str:
+    """Return the page."""
+    meanings = _meanings()
+    parts = [_INTRODUCTION, "## Top level", _table(config.Config, meanings)]
+    for key, field in config.Config.model_fields.items():
+        if model := section(field):
+            parts += [f"## `{key}`", f"{inspect.getdoc(model)}", _table(model, meanings)]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _table(model: type[BaseModel], meanings: dict[tuple[str, str], str]) -> str:
+    rows = ["| Key | Takes | Default | Meaning |", "| --- | --- | --- | --- |"]
+    for key, field in model.model_fields.items():
+        nested = section(field)
+        meaning = meanings.get((model.__name__, key)) or inspect.getdoc(nested) or ""
+        takes = describe(field)
+        link = f"[`{key}`](#{key})" if nested else f"`{key}`"
+        rows.append(f"| {link} | {takes} | {_default(field)} | {meaning} |")
+    return "\n".join(rows)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "must be given"
+    value: Any = field.get_default()
+    if field.default_factory:
+        return "the host name"
+    if isinstance(value, BaseModel):
+        return "as below"
+    return "none" if value in (None, ()) else f"`{value}`"
+
+
+def _meanings() -> dict[tuple[str, str], str]:
+    tree = ast.parse(inspect.getsource(config))
+    classes = (node for node in tree.body if isinstance(node, ast.ClassDef))
+    return {(one.name, key): text for one in classes for key, text in _docstrings(one)}
+
+
+def _docstrings(of: ast.ClassDef) -> Iterator[tuple[str, str]]:
+    for field, text in zip(of.body, of.body[1:], strict=False):
+        match field, text:
+            case (
+                ast.AnnAssign(target=ast.Name(id=key)),
+                ast.Expr(value=ast.Constant(value=str(written))),
+            ):
+                yield key, " ".join(written.split())
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(page(), encoding="utf-8")
