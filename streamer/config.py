@@ -141,7 +141,8 @@ class Engines(_Section):
 
 
 class Mqtt(_Section):
-    """Where events are published."""
+    """Where events are published. `credence replay` takes from here the topic prefix alone, and
+    the broker from `--mqtt`."""
 
     url: Annotated[str, AfterValidator(lambda url: addresses.mqtt_url(url).geturl())]
     """`mqtt://user:password@host:1883`, or `mqtts://` for TLS (port 8883 unless given)."""

@@ -39,7 +39,7 @@ def page() -> str:
     parts = [_INTRODUCTION, "## Top level", _table(config.Config, meanings)]
     for key, field in config.Config.model_fields.items():
         if model := section(field):
-            parts += [f"## `{key}`", f"{inspect.getdoc(model)}", _table(model, meanings)]
+            parts += [f"## `{key}`", _text(model), _table(model, meanings)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
@@ -47,11 +47,15 @@ def _table(model: type[BaseModel], meanings: dict[tuple[str, str], str]) -> str:
     rows = ["| Key | Takes | Default | Meaning |", "| --- | --- | --- | --- |"]
     for key, field in model.model_fields.items():
         nested = section(field)
-        meaning = meanings.get((model.__name__, key)) or inspect.getdoc(nested) or ""
+        meaning = meanings.get((model.__name__, key)) or _text(nested)
         takes = describe(field)
         link = f"[`{key}`](#{key})" if nested else f"`{key}`"
         rows.append(f"| {link} | {takes} | {_default(field)} | {meaning} |")
     return "\n".join(rows)
+
+
+def _text(model: type[BaseModel] | None) -> str:
+    return " ".join((inspect.getdoc(model) or "").split()) if model else ""
 
 
 def _default(field: FieldInfo) -> str:

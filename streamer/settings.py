@@ -164,7 +164,7 @@ class _Draft:
         values: dict[str, Any] = {}
         for name, value in node.value:
             at = (*key, str(name.value))
-            if not isinstance(name, ScalarNode):
+            if not isinstance(name, ScalarNode) or not name.value.isprintable():
                 self._problem(name.start_mark, "a key must be plain text")
             elif at in self._written:
                 first = self._place(self._written[at], name.start_mark)

@@ -143,12 +143,15 @@ def with_variables(text: str) -> str:
             raise ValueError("has a ${ that no variable's name and } follow")
         raise ValueError(f"takes {name} from the environment, where it is not set")
 
-    return re.sub(r"\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?", replace, text)
+    text = re.sub(r"\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?", replace, text)
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise ValueError("must be text that UTF-8 can hold")
+    return text
 
 
 def _without_quotations(problem: str) -> str:
     # PyYAML quotes the text, which may be a password; its token names and signs stay.
-    keep = re.compile(r"'(<[a-z ]+>|.)'")
+    keep = re.compile(r"'(<[a-z ]+>|\\?.)'")
     return re.sub(
         r"""(['"]).+?\1""",
         lambda quoted: quoted[0] if keep.fullmatch(quoted[0]) else "something",
