@@ -10,13 +10,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import av
 import numpy as np
 import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
 from engines.window import SAMPLE_RATE_HZ
+from streamer.clip import read_sound
 from streamer.config import Vad
 from streamer.flow import AudioChunk
 from streamer.speech import Segmenter
@@ -28,7 +28,7 @@ Mask = npt.NDArray[np.bool_]
 def main(folder: Path) -> None:
     """Print a table for every recording in the folder that has segments."""
     truth = _segments(folder)
-    recordings = {path.stem: _sound(path) for path in sorted(folder.glob("*.wav"))}
+    recordings = {path.stem: read_sound(path) for path in sorted(folder.glob("*.wav"))}
     ends = _scored_until(folder)
     levels = np.arange(-70, -10, 1.0)
     ways: dict[str, Callable[[npt.NDArray[np.int16]], Mask]] = {
@@ -107,14 +107,6 @@ def _segments(folder: Path) -> dict[str, list[tuple[float, float]]]:
 def _scored_until(folder: Path) -> dict[str, float]:
     lines = [line.split() for p in folder.glob("*.uem") for line in p.read_text().splitlines()]
     return {line[0]: float(line[3]) for line in lines if line}
-
-
-def _sound(path: Path) -> npt.NDArray[np.int16]:
-    resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
-    with av.open(str(path)) as container:
-        frames = [f for frame in container.decode(audio=0) for f in resampler.resample(frame)]
-        frames += resampler.resample(None)
-    return np.concatenate([frame.to_ndarray()[0] for frame in frames])
 
 
 def _steps(pcm: npt.NDArray[np.int16]) -> int:

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
 
 from engines.labels import EMOTIONS
 from engines.manifest import Modality
@@ -65,7 +66,7 @@ class Announcer:
 
     @property
     def _source(self) -> str:
-        return f"/credence/{self.node}/{self.camera}"
+        return f"/credence/{quote(self.node)}/{quote(self.camera)}"
 
     def _window_id(self, window: Window) -> str:
         engines = ",".join(f"{kind}={self.engines[kind]}" for kind in sorted(self.engines))

@@ -187,7 +187,8 @@ def _broker(mqtt: "Mqtt") -> "Broker":
 
 
 def _say(error: CredenceError) -> None:
-    print(f"credence: {error}", file=sys.stderr)
+    for sentence in str(error).splitlines():
+        print(f"credence: {sentence}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -85,8 +85,13 @@ def _say(sentence: str) -> npt.NDArray[np.int16]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "speech.wav"
         subprocess.run(["espeak-ng", "-w", str(path), "--", sentence], check=True)
-        resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
-        with av.open(str(path)) as container:
-            frames = [f for frame in container.decode(audio=0) for f in resampler.resample(frame)]
-        frames += resampler.resample(None)
+        return read_sound(path)
+
+
+def read_sound(path: Path) -> npt.NDArray[np.int16]:
+    """Return all the sound of a file (samples,) as mono at 16 kHz."""
+    resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
+    with av.open(str(path)) as container:
+        frames = [f for frame in container.decode(audio=0) for f in resampler.resample(frame)]
+    frames += resampler.resample(None)
     return np.concatenate([frame.to_ndarray()[0] for frame in frames])

@@ -98,7 +98,7 @@ class Faces(_Section):
 class Vad(_Section):
     """How speech is told from other sound."""
 
-    aggressiveness: Annotated[_Whole, Field(ge=0, le=3)] = 2
+    aggressiveness: Annotated[_Whole, Field(ge=0, le=3)] = 3
     """How readily sound is taken for noise: 3 misses the most speech and lets the least noise in.
     """
     pre_roll_s: Annotated[_Real, Field(ge=0)] = 0.2

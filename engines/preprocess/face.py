@@ -21,16 +21,15 @@ The medians that YuNet finds on FER+'s validation faces, made symmetric.
 
 def align(grey: npt.NDArray[np.uint8], landmarks: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     """Cut the face with these landmarks (5, 2) px out of ``grey`` (H, W), upright: (48, 48)."""
-    turn, _ = cv2.estimateAffinePartial2D(landmarks, TEMPLATE_PX, method=cv2.LMEDS)
-    if turn is None:  # all landmarks in one point
-        turn = np.array([[1, 0, 0], [0, 1, 0]], dtype=np.float64)
+    turn = _similarity(landmarks.astype(np.float64))
+    part, turn = _around(grey, turn)
     scale = float(np.hypot(turn[0, 0], turn[1, 0]))
     if scale < 0.5:  # shrink by area first: a bilinear warp alone would alias
-        small = cv2.resize(grey, None, fx=2 * scale, fy=2 * scale, interpolation=cv2.INTER_AREA)
-        turn = turn @ np.diag([grey.shape[1] / small.shape[1], grey.shape[0] / small.shape[0], 1.0])
-        grey = small.astype(np.uint8)
+        height, width = (max(1, round(2 * scale * side)) for side in part.shape)
+        turn = turn @ np.diag([part.shape[1] / width, part.shape[0] / height, 1.0])
+        part = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8)
     crop = cv2.warpAffine(
-        grey, turn, (FACE_PX, FACE_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        part, turn, (FACE_PX, FACE_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     return crop.astype(np.uint8)
 
@@ -72,3 +71,33 @@ def tensor(window: FaceWindow) -> npt.NDArray[np.float32]:
     deviation = crops.std(axis=(1, 2), keepdims=True)
     even: npt.NDArray[np.float32] = (crops - mean) / np.maximum(deviation, 4.0)
     return even[:, None]
+
+
+def _similarity(landmarks: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the turn, scale and shift (2, 3) that fit landmarks to template best.
+
+    Least squares over all five (Umeyama 1991), in complex numbers: z' = a·z + b.
+    """
+    z = landmarks @ [1, 1j]
+    target = TEMPLATE_PX.astype(np.float64) @ [1, 1j]
+    around, goal = z - z.mean(), target - target.mean()
+    spread = float((around.conj() @ around).real)
+    a = (around.conj() @ goal) / spread if spread > 1e-6 else 1.0 + 0.0j
+    b = target.mean() - a * z.mean()
+    return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
+
+
+def _around(
+    grey: npt.NDArray[np.uint8], turn: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
+    """Return the part of the picture that a crop shows, and the turn from there."""
+    back = cv2.invertAffineTransform(turn)
+    corners = np.array([[0, 0, 1], [FACE_PX, 0, 1], [0, FACE_PX, 1], [FACE_PX, FACE_PX, 1]])
+    height, width = grey.shape
+    low = np.floor((corners @ back.T).min(axis=0)).astype(int) - 2
+    high = np.ceil((corners @ back.T).max(axis=0)).astype(int) + 2
+    left, top = np.clip(low, 0, [width - 1, height - 1])
+    right, bottom = np.maximum(np.clip(high, 0, [width, height]), [left + 1, top + 1])
+    shifted = turn.copy()
+    shifted[:, 2] += turn[:, :2] @ [left, top]
+    return grey[top:bottom, left:right], shifted

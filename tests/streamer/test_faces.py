@@ -1,0 +1,126 @@
+"""Finding faces with the real detectors, in real portraits."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from engines.preprocess.face import crop
+from streamer.config import Faces
+from streamer.faces import FaceModelError, Finder, Haar, YuNet, find_faces, open_finder
+from streamer.flow import AudioChunk, Media, Sighting, VideoFrame
+from streamer.worker import Worker
+from tests.media import YUNET
+
+skimage = pytest.importorskip("skimage.data", reason="the portrait comes with scikit-image")
+
+needs_yunet = pytest.mark.skipif(
+    not YUNET.is_file(), reason=f"no YuNet model at {YUNET}; set CREDENCE_DATA"
+)
+AUTO = Faces()
+HAAR = Faces(model="haar")
+
+
+def picture(finder: Finder, rgb: npt.NDArray[np.uint8] | None = None) -> VideoFrame:
+    image = skimage.astronaut() if rgb is None else rgb
+    height, width = image.shape[:2]
+    shrink = min(1.0, finder.small_px / max(height, width))
+    small = cv2.resize(image, (round(width * shrink), round(height * shrink)))
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.uint8)
+    return VideoFrame(0.0, grey, cv2.cvtColor(small, cv2.COLOR_RGB2BGR).astype(np.uint8))
+
+
+@pytest.fixture(params=["haar", pytest.param("yunet", marks=needs_yunet)])
+def finder(request: pytest.FixtureRequest) -> Finder:
+    return Haar(HAAR) if request.param == "haar" else YuNet(YUNET, AUTO)
+
+
+def test_find_returns_the_face_of_a_portrait(finder: Finder) -> None:
+    (face,) = finder.find(picture(finder))
+    x, y, width, height = face.box_px
+    assert x < 225 < x + width
+    assert y < 115 < y + height
+    assert face.crop.shape == (48, 48)
+    assert face.crop.dtype == np.uint8
+    assert 0.5 < face.score <= 1
+
+
+def test_find_measures_in_the_full_picture(finder: Finder) -> None:
+    large = cv2.resize(skimage.astronaut(), (2048, 2048))
+    (face,) = finder.find(picture(finder, large.astype(np.uint8)))
+    x, y, width, height = face.box_px
+    assert x < 900 < x + width
+    assert y < 460 < y + height
+
+
+def test_find_returns_nobody_in_an_empty_picture(finder: Finder) -> None:
+    assert finder.find(picture(finder, np.zeros((480, 640, 3), np.uint8))) == []
+
+
+@needs_yunet
+def test_find_leaves_small_faces_out() -> None:
+    settings = Faces(min_size_px=400)
+    assert YuNet(YUNET, settings).find(picture(YuNet(YUNET, settings))) == []
+    assert Haar(settings).find(picture(Haar(settings))) == []
+
+
+@needs_yunet
+@pytest.mark.parametrize("angle", [-20, 20])
+def test_yunet_turns_a_tilted_head_upright(angle: float) -> None:
+    turn = cv2.getRotationMatrix2D((225, 115), angle, 1.0)
+    tilted = cv2.warpAffine(skimage.astronaut(), turn, (512, 512), borderMode=cv2.BORDER_REPLICATE)
+    frame = picture(yunet := YuNet(YUNET, AUTO), tilted.astype(np.uint8))
+    (upright,) = yunet.find(picture(yunet))
+    (face,) = yunet.find(frame)
+    boxed = crop(frame.grey, *(round(v) for v in face.box_px))
+    assert alike(face.crop, upright.crop) > alike(boxed, upright.crop) + 0.1
+
+
+def alike(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> float:
+    return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
+
+
+@pytest.mark.parametrize(("content", "says"), [(None, "no such file"), (b"x" * 99, "not a YuNet")])
+def test_open_finder_refuses_in_one_sentence(
+    tmp_path: Path, content: bytes | None, says: str
+) -> None:
+    path = tmp_path / "yunet.onnx"
+    if content:
+        path.write_bytes(content)
+    with pytest.raises(FaceModelError, match=says):
+        open_finder(Faces(model=str(path)))
+
+
+def test_open_finder_falls_back_to_haar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert isinstance(open_finder(AUTO), Haar)
+
+
+@needs_yunet
+def test_open_finder_takes_yunet_from_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    models = tmp_path / "credence" / "models"
+    models.mkdir(parents=True)
+    (models / "yunet.onnx").write_bytes(YUNET.read_bytes())
+    assert isinstance(open_finder(AUTO), YuNet)
+
+
+async def test_find_faces_follows_people_and_lets_sound_pass() -> None:
+    haar, worker = Haar(HAAR), Worker("test")
+    sound = AudioChunk(0.1, np.zeros(160, np.int16))
+
+    async def media() -> AsyncIterator[Media]:
+        yield picture(haar)
+        yield sound
+        yield picture(haar)
+
+    found = [item async for item in find_faces(media(), haar, worker)]
+    worker.close()
+    assert found[1] is sound
+    tracks = [face.track for item in found if isinstance(item, Sighting) for face in item.faces]
+    assert tracks == [1, 1]

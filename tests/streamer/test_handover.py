@@ -1,0 +1,105 @@
+"""Blocking work made asynchronous: order, bounds, errors, cancellation."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from streamer.handover import Handover
+from streamer.worker import Worker
+
+
+def count(stop: threading.Event) -> Iterator[int]:
+    yield from range(1000)
+
+
+async def test_items_come_in_order_and_end() -> None:
+    async with Handover(count, name="count", depth=4) as numbers:
+        assert [n async for n in numbers] == list(range(1000))
+
+
+async def test_the_thread_waits_for_who_listens() -> None:
+    made: list[int] = []
+    full = threading.Event()
+
+    def make(stop: threading.Event) -> Iterator[int]:
+        for number in range(100):
+            made.append(number)
+            if number == 3:
+                full.set()
+            yield number
+
+    async with Handover(make, name="make", depth=3) as numbers:
+        await asyncio.to_thread(full.wait, 5)
+        assert len(made) == 4
+        stream = aiter(numbers)
+        assert await anext(stream) == 0
+
+
+async def test_an_error_reaches_who_listens_after_what_came_before() -> None:
+    def fail(stop: threading.Event) -> Iterator[int]:
+        yield 1
+        raise OSError("gone")
+
+    async with Handover(fail, name="fail") as numbers:
+        stream = aiter(numbers)
+        assert await anext(stream) == 1
+        with pytest.raises(OSError, match="gone"):
+            await anext(stream)
+
+
+async def test_leaving_stops_the_thread() -> None:
+    ended = threading.Event()
+
+    def endless(stop: threading.Event) -> Iterator[int]:
+        try:
+            while not stop.is_set():
+                yield 0
+        finally:
+            ended.set()
+
+    async with Handover(endless, name="endless", depth=2) as numbers:
+        assert await anext(aiter(numbers)) == 0
+    assert await asyncio.to_thread(ended.wait, 5)
+
+
+async def test_leaving_does_not_wait_for_a_blocked_read() -> None:
+    release = threading.Event()
+
+    def blocked(stop: threading.Event) -> Iterator[int]:
+        release.wait(5)
+        yield 0
+
+    async with asyncio.timeout(1), Handover(blocked, name="blocked"):
+        pass
+    release.set()
+
+
+async def test_worker_runs_calls_in_order_on_its_own_thread() -> None:
+    worker = Worker("test")
+    names = await asyncio.gather(
+        *(worker.run(lambda: threading.current_thread().name) for _ in "abc")
+    )
+    worker.close()
+    assert names == ["test"] * 3
+
+
+async def test_worker_raises_what_the_call_raises() -> None:
+    worker = Worker("test")
+    with pytest.raises(ZeroDivisionError):
+        await worker.run(lambda: 1 / 0)
+    assert await worker.run(lambda: 2) == 2
+    worker.close()
+
+
+async def test_worker_outlives_a_cancelled_call() -> None:
+    worker, release = Worker("test"), threading.Event()
+    waiting = asyncio.create_task(worker.run(release.wait, 5))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    release.set()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert await worker.run(lambda: 3) == 3
+    worker.close()

@@ -1,0 +1,308 @@
+"""Recordings of every shape: what is there is read, what is not is one sentence."""
+
+import os
+import threading
+import time
+from datetime import UTC, datetime
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from streamer.flow import AudioChunk, Epoch, Media, VideoFrame
+from streamer.source import UNKNOWN_START, Recording, UnreadableError
+from tests.media import CLIPS, needs_data, write_media
+
+
+def read(path: Path, *, began: datetime | None = None, realtime: bool = False) -> list[Media]:
+    recording = Recording(path, 0.4, 320, began, realtime)
+    return list(recording.read(threading.Event()))
+
+
+def split(media: list[Media]) -> tuple[Epoch, list[VideoFrame], list[AudioChunk]]:
+    epoch = media[0]
+    assert isinstance(epoch, Epoch)
+    frames = [item for item in media if isinstance(item, VideoFrame)]
+    return epoch, frames, [item for item in media if isinstance(item, AudioChunk)]
+
+
+def seconds(chunks: list[AudioChunk]) -> float:
+    return sum(len(chunk.pcm) for chunk in chunks) / 16_000
+
+
+def test_read_samples_pictures_on_the_grid(tmp_path: Path) -> None:
+    epoch, frames, chunks = split(read(write_media(tmp_path / "a.mp4", seconds=2.0)))
+    assert (epoch.has_video, epoch.has_audio) == (True, True)
+    assert [round(frame.pts_s, 2) for frame in frames] == [0.0, 0.4, 0.8, 1.2, 1.6]
+    assert frames[0].grey.shape == (48, 64)
+    assert frames[0].small.shape == (48, 64, 3)
+    assert seconds(chunks) == pytest.approx(2.0, abs=0.1)
+
+
+def test_read_shrinks_for_the_finder_only(tmp_path: Path) -> None:
+    path = write_media(tmp_path / "a.mp4", size=(1280, 720), seconds=0.2, sound=None)
+    _, frames, _ = split(read(path))
+    assert frames[0].grey.shape == (720, 1280)
+    assert frames[0].small.shape == (180, 320, 3)
+
+
+@pytest.mark.parametrize("size", [(66, 50), (2, 2), (322, 18)])
+def test_read_odd_sizes(tmp_path: Path, size: tuple[int, int]) -> None:
+    _, frames, _ = split(read(write_media(tmp_path / "a.mp4", size=size, seconds=0.5)))
+    assert frames[0].grey.shape == (size[1], size[0])
+
+
+def test_read_odd_sizes_of_odd_codecs(tmp_path: Path) -> None:
+    path = write_media(tmp_path / "a.avi", size=(53, 37), codec="mjpeg", sound=None)
+    _, frames, _ = split(read(path))
+    assert frames[0].grey.shape == (37, 53)
+
+
+def test_read_without_sound(tmp_path: Path) -> None:
+    epoch, frames, chunks = split(read(write_media(tmp_path / "a.mp4", sound=None)))
+    assert (epoch.has_video, epoch.has_audio) == (True, False)
+    assert frames
+    assert not chunks
+
+
+def test_read_without_video(tmp_path: Path) -> None:
+    epoch, frames, chunks = split(read(write_media(tmp_path / "a.m4a", size=None)))
+    assert (epoch.has_video, epoch.has_audio) == (False, True)
+    assert not frames
+    assert seconds(chunks) == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "sound", "rate_hz", "layout"),
+    [
+        ("g711.wav", "pcm_mulaw", 8_000, "mono"),
+        ("surround.wav", "pcm_s16le", 48_000, "5.1"),
+        ("cd.flac", "flac", 44_100, "stereo"),
+        ("opus.mkv", "libopus", 48_000, "stereo"),
+    ],
+)
+def test_read_makes_any_sound_mono_16_khz(
+    tmp_path: Path, name: str, sound: str, rate_hz: int, layout: str
+) -> None:
+    path = write_media(
+        tmp_path / name, size=None, sound=sound, sound_hz=rate_hz, layout=layout, seconds=2
+    )
+    _, _, chunks = split(read(path))
+    pcm = np.concatenate([chunk.pcm for chunk in chunks]).astype(float)
+    spectrum = np.abs(np.fft.rfft(pcm[:16_000]))
+    assert seconds(chunks) == pytest.approx(2.0, abs=0.05)
+    assert abs(int(spectrum.argmax()) - 440) <= 2
+
+
+def test_read_joins_sound_without_gaps(tmp_path: Path) -> None:
+    _, _, chunks = split(read(write_media(tmp_path / "a.mp4", seconds=3, size=None)))
+    for before, after in pairwise(chunks):
+        assert after.pts_s == pytest.approx(before.pts_s + len(before.pcm) / 16_000, abs=1e-6)
+
+
+def test_read_turns_rotated_video_upright(tmp_path: Path) -> None:
+    flat = write_media(tmp_path / "flat.mp4", seconds=0.2, sound=None)
+    turned = tmp_path / "turned.mp4"
+    with av.open(str(flat)) as given, av.open(str(turned), "w") as made:
+        stream = made.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                made.mux(packet)
+    rotate_by_matrix(turned)
+    _, frames, _ = split(read(turned))
+    _, upright, _ = split(read(flat))
+    assert frames[0].grey.shape == (64, 48)
+    assert frames[0].small.shape == (64, 48, 3)
+    matches = [np.array_equal(np.rot90(upright[0].grey, turns), frames[0].grey) for turns in (1, 3)]
+    assert any(matches)
+
+
+def rotate_by_matrix(path: Path) -> None:
+    """Write a quarter turn into the track header, as telephones do."""
+    data = bytearray(path.read_bytes())
+    header = data.index(b"tkhd") + 4
+    one = (1 << 16).to_bytes(4, "big")
+    zero, minus = bytes(4), (-(1 << 16) & 0xFFFFFFFF).to_bytes(4, "big")
+    matrix = zero + one + zero + minus + zero + zero + zero + zero + (1 << 30).to_bytes(4, "big")
+    data[header + 40 : header + 76] = matrix
+    path.write_bytes(data)
+
+
+def test_read_video_without_timestamps(tmp_path: Path) -> None:
+    raw = write_media(tmp_path / "a.h264", seconds=2, sound=None)
+    _, frames, _ = split(read(raw))
+    assert [round(frame.pts_s, 1) for frame in frames] == [0.0, 0.4, 0.8, 1.2, 1.6]
+
+
+def test_read_variable_frame_rate(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    times_ms = [0, 40, 900, 940, 1900, 1950, 2500]
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=25)
+        assert isinstance(video, av.VideoStream)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        video.codec_context.time_base = Fraction(1, 1000)
+        for at_ms in times_ms:
+            picture = av.VideoFrame(64, 48, "yuv420p")
+            picture.pts = at_ms
+            picture.time_base = video.codec_context.time_base
+            container.mux(video.encode(picture))
+        container.mux(video.encode())
+    _, frames, _ = split(read(path))
+    assert [round(frame.pts_s, 2) for frame in frames] == [0.0, 0.9, 1.9, 2.5]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("missing.mp4", None, "there is no such file"),
+        ("empty.mp4", b"", "the file is empty"),
+        ("text.mp4", b"not media at all\n" * 50, "not a recording"),
+        ("zeros.mp4", bytes(4096), "not a recording"),
+    ],
+)
+def test_read_refuses_in_one_sentence(
+    tmp_path: Path, name: str, content: bytes | None, says: str
+) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UnreadableError, match=says) as caught:
+        read(path)
+    assert "\n" not in str(caught.value)
+    assert name in str(caught.value)
+
+
+def test_read_refuses_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableError, match="folder"):
+        read(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_read_refuses_a_forbidden_file(tmp_path: Path) -> None:
+    path = write_media(tmp_path / "a.mp4")
+    path.chmod(0)
+    with pytest.raises(UnreadableError, match="may not read"):
+        read(path)
+
+
+def test_read_refuses_media_without_picture_and_sound(tmp_path: Path) -> None:
+    path = tmp_path / "subtitles.srt"
+    path.write_text("1\n00:00:00,000 --> 00:00:02,000\nHello\n")
+    with pytest.raises(UnreadableError, match="neither video nor sound"):
+        read(path)
+
+
+def test_read_never_follows_a_playlist_to_the_network(tmp_path: Path) -> None:
+    path = tmp_path / "list.m3u8"
+    path.write_text("#EXTM3U\n#EXTINF:2,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n")
+    with pytest.raises(UnreadableError):
+        read(path)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_read_gives_what_a_truncated_file_still_holds(tmp_path: Path, share: float) -> None:
+    whole = write_media(tmp_path / "a.mkv", seconds=4)
+    data = whole.read_bytes()
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(data[: int(len(data) * share)])
+    _, frames, _ = split(read(cut))
+    assert 0 < len(frames) < 10
+
+
+def test_read_truncated_mp4_without_index_is_one_sentence(tmp_path: Path) -> None:
+    whole = write_media(tmp_path / "a.mp4", seconds=2)
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(whole.read_bytes()[:20_000])
+    with pytest.raises(UnreadableError, match="cut short"):
+        read(cut)
+
+
+def test_read_survives_corrupt_packets(tmp_path: Path) -> None:
+    data = bytearray(write_media(tmp_path / "a.ts", seconds=4, sound="mp2").read_bytes())
+    random = np.random.default_rng(3)
+    for at in random.integers(2000, len(data) - 200, 60):
+        data[at : at + 50] = random.bytes(50)
+    (tmp_path / "b.ts").write_bytes(data)
+    epoch, *_ = split(read(tmp_path / "b.ts"))
+    assert epoch.id
+
+
+def test_read_leaves_cover_pictures_out(tmp_path: Path) -> None:
+    path = tmp_path / "a.m4a"
+    with av.open(str(path), "w", format="mp4") as container:
+        cover = container.add_stream("mjpeg", rate=1)
+        assert isinstance(cover, av.VideoStream)
+        cover.width, cover.height, cover.pix_fmt = 16, 16, "yuvj420p"
+        cover.disposition = av.stream.Disposition.attached_pic
+        audio = container.add_stream("aac", rate=16_000, layout="mono")
+        container.mux(cover.encode(av.VideoFrame(16, 16, "yuvj420p")))
+        container.mux(cover.encode())
+        tone = av.AudioFrame.from_ndarray(np.ones((1, 16_000), np.int16), "s16", "mono")
+        tone.sample_rate, tone.pts = 16_000, 0
+        container.mux(audio.encode(tone))
+        container.mux(audio.encode())
+    epoch, frames, _ = split(read(path))
+    assert not epoch.has_video
+    assert not frames
+
+
+def test_epoch_is_named_by_content(tmp_path: Path) -> None:
+    one, *_ = split(read(write_media(tmp_path / "a.mp4")))
+    (tmp_path / "b.mp4").write_bytes((tmp_path / "a.mp4").read_bytes())
+    same, *_ = split(read(tmp_path / "b.mp4"))
+    other, *_ = split(read(write_media(tmp_path / "c.mp4", seconds=0.8)))
+    assert one.id == same.id != other.id
+
+
+def test_epoch_begins_when_told(tmp_path: Path) -> None:
+    began = datetime(2026, 11, 21, 9, tzinfo=UTC)
+    epoch, *_ = split(read(write_media(tmp_path / "a.mp4"), began=began))
+    assert epoch.began == began
+
+
+def test_epoch_begins_when_the_file_says(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        container.metadata["creation_time"] = "2020-02-29T12:00:00.000000Z"
+        audio = container.add_stream("aac", rate=16_000, layout="mono")
+        tone = av.AudioFrame.from_ndarray(np.ones((1, 16_000), np.int16), "s16", "mono")
+        tone.sample_rate, tone.pts = 16_000, 0
+        container.mux(audio.encode(tone))
+        container.mux(audio.encode())
+    epoch, *_ = split(read(path))
+    assert epoch.began == datetime(2020, 2, 29, 12, tzinfo=UTC)
+
+
+def test_epoch_of_a_file_without_date_is_the_same_each_time(tmp_path: Path) -> None:
+    epoch, *_ = split(read(write_media(tmp_path / "a.mp4")))
+    assert epoch.began == UNKNOWN_START
+
+
+def test_read_in_real_time_takes_its_time(tmp_path: Path) -> None:
+    path = write_media(tmp_path / "a.mp4", seconds=1.2)
+    began = time.monotonic()
+    read(path, realtime=True)
+    assert time.monotonic() - began > 0.7
+
+
+def test_read_stops_when_told(tmp_path: Path) -> None:
+    stop = threading.Event()
+    media = Recording(write_media(tmp_path / "a.mp4", seconds=4), 0.4, 320).read(stop)
+    next(media)
+    stop.set()
+    assert len(list(media)) <= 2
+
+
+@needs_data
+def test_read_shared_clips() -> None:
+    for path in sorted(CLIPS.glob("*.m[p4][g4]")):
+        epoch, frames, chunks = split(read(path))
+        assert epoch.has_video
+        assert epoch.has_audio
+        assert len(frames) >= 6, path
+        assert seconds(chunks) > 2, path

@@ -1,0 +1,138 @@
+"""Cutting speech, on real voices between digital silence."""
+
+import shutil
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from streamer.clip import read_sound
+from streamer.config import Vad
+from streamer.flow import AudioChunk, Utterance
+from streamer.speech import FRAME_S, Segmenter
+
+RATE_HZ = 16_000
+Pcm = npt.NDArray[np.int16]
+
+needs_espeak = pytest.mark.skipif(
+    shutil.which("espeak-ng") is None, reason="espeak-ng is not installed"
+)
+
+
+@pytest.fixture(scope="module")
+def voice(tmp_path_factory: pytest.TempPathFactory) -> Pcm:
+    path: Path = tmp_path_factory.mktemp("voice") / "voice.wav"
+    subprocess.run(["espeak-ng", "-w", path, "the quick brown fox jumps over the dog"], check=True)
+    spoken = read_sound(path)
+    loud = np.flatnonzero(np.abs(spoken) > 300)
+    return spoken[loud[0] : loud[-1]]
+
+
+def silence(seconds: float) -> Pcm:
+    return np.zeros(round(seconds * RATE_HZ), np.int16)
+
+
+def noise(seconds: float, level: float) -> Pcm:
+    random = np.random.default_rng(1)
+    return (random.normal(0, level, round(seconds * RATE_HZ))).astype(np.int16)
+
+
+def cut(
+    pcm: Pcm, *, chunk: int = 1024, vad: Vad | None = None, longest_s: float = 8.0
+) -> list[Utterance]:
+    segmenter = Segmenter(vad or Vad(), longest_s)
+    found: list[Utterance] = []
+    for at in range(0, len(pcm), chunk):
+        found += segmenter.feed(AudioChunk(at / RATE_HZ, pcm[at : at + chunk]))
+    return [*found, *segmenter.close()]
+
+
+@needs_espeak
+def test_feed_finds_each_utterance(voice: Pcm) -> None:
+    length_s = len(voice) / RATE_HZ
+    found = cut(np.concatenate([silence(1), voice, silence(1.5), voice, silence(1)]))
+    starts = [1.0, 2.5 + length_s]
+    assert len(found) == 2
+    for utterance, start_s in zip(found, starts, strict=True):
+        assert utterance.start_s == pytest.approx(start_s, abs=0.35)
+        assert utterance.start_s <= start_s + 0.05
+        assert utterance.end_s == pytest.approx(start_s + length_s, abs=0.3)
+        assert len(utterance.pcm) / RATE_HZ == pytest.approx(utterance.end_s - utterance.start_s)
+        assert np.abs(utterance.pcm).max() <= 1.0
+
+
+@needs_espeak
+def test_feed_does_not_depend_on_how_sound_is_chunked(voice: Pcm) -> None:
+    pcm = np.concatenate([silence(1), voice, silence(1.5), voice, silence(1)])
+    one, other = cut(pcm, chunk=160), cut(pcm, chunk=7001)
+    assert [(u.start_s, u.end_s) for u in one] == [(u.start_s, u.end_s) for u in other]
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_array_equal(a.pcm, b.pcm)
+
+
+@needs_espeak
+def test_feed_keeps_short_pauses_inside(voice: Pcm) -> None:
+    assert len(cut(np.concatenate([voice, silence(0.3), voice, silence(1)]))) == 1
+
+
+@needs_espeak
+def test_feed_cuts_long_speech_where_it_is_quiet(voice: Pcm) -> None:
+    pause = silence(0.2)
+    pcm = np.concatenate([*([voice, pause] * 6), silence(1)])
+    found = cut(pcm, longest_s=5.0)
+    assert len(found) > 2
+    assert all(u.end_s - u.start_s <= 5.0 + FRAME_S for u in found)
+    for before, after in pairwise(found):
+        assert after.start_s >= before.end_s - 1e-9
+    for utterance in found[:-1]:
+        assert np.abs(utterance.pcm[-480:]).mean() < 0.5 * np.abs(utterance.pcm).mean()
+
+
+@needs_espeak
+def test_feed_ends_speech_when_sound_is_interrupted(voice: Pcm) -> None:
+    segmenter = Segmenter(Vad(), 8.0)
+    assert list(segmenter.feed(AudioChunk(0.0, voice))) == []
+    found = list(segmenter.feed(AudioChunk(60.0, silence(1))))
+    assert [u.end_s < 5 for u in found] == [True]
+    assert segmenter.heard_s == pytest.approx(61.0, abs=FRAME_S)
+
+
+@needs_espeak
+def test_feed_finds_speech_above_noise_but_not_the_noise(voice: Pcm) -> None:
+    hiss = noise(4, 40)
+    pcm = np.concatenate([hiss, voice + noise(len(voice) / RATE_HZ, 40)[: len(voice)], hiss])
+    found = cut(pcm)
+    assert found
+    assert all(u.start_s > 3.5 for u in found)
+    assert all(u.end_s < 4.5 + len(voice) / RATE_HZ for u in found)
+
+
+@pytest.mark.parametrize("level", [0, 20, 300, 3000])
+def test_feed_takes_steady_noise_for_no_speech(level: float) -> None:
+    assert cut(noise(20, level)) == []
+
+
+def test_feed_takes_a_click_for_no_speech() -> None:
+    pcm = silence(4)
+    pcm[20_000:20_400] = 20_000
+    assert cut(pcm) == []
+
+
+@needs_espeak
+def test_settled_s_stays_before_an_open_utterance(voice: Pcm) -> None:
+    segmenter = Segmenter(Vad(), 8.0)
+    list(segmenter.feed(AudioChunk(0.0, silence(2))))
+    assert segmenter.settled_s == pytest.approx(2.0, abs=0.6)
+    list(segmenter.feed(AudioChunk(2.0, voice)))
+    assert segmenter.settled_s < 2.0
+    assert segmenter.heard_s > 3.0
+
+
+@needs_espeak
+def test_shortest_s_drops_short_sounds(voice: Pcm) -> None:
+    pcm = np.concatenate([silence(1), voice, silence(1)])
+    assert cut(pcm, vad=Vad(shortest_s=0.2))
+    assert cut(pcm, vad=Vad(shortest_s=7.9)) == []
