@@ -138,6 +138,15 @@ def check(
     print(f"{config}: good, {len(loaded.cameras)} cameras")
 
 
+@app.command()
+def demo(config: ConfigOption = None, settings: SetOption = None) -> None:
+    """Show what Credence does, on a clip that it makes itself."""
+    from streamer import config as configuration
+    from streamer.demo import demo
+
+    _run(demo(configuration.load(config, settings or []), sys.stdout))
+
+
 def _log_to_stderr() -> None:
     structlog.configure(
         processors=[

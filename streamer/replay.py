@@ -7,6 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
@@ -18,7 +19,6 @@ from streamer.flow import Media
 from streamer.handover import Handover
 from streamer.pipeline import events
 from streamer.recognise import Ensemble, open_ensemble
-from streamer.sinks.jsonl import JsonLines
 from streamer.sinks.mqtt import MqttSink
 from streamer.source import Recording, UnreadableError
 from streamer.worker import Worker
@@ -26,11 +26,18 @@ from streamer.worker import Worker
 log = structlog.get_logger()
 
 
+class Output(Protocol):
+    """Where events are written on this machine."""
+
+    def put(self, event: EmotionEvent) -> None:
+        """Write one event."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sinks:
-    """Where events go: always into a file, and to a broker if there is one."""
+    """Where events go: always to an output, and to a broker if there is one."""
 
-    output: JsonLines
+    output: Output
     mqtt: MqttSink | None
 
     async def put(self, event: EmotionEvent) -> None:
@@ -56,7 +63,7 @@ class Replay:
 
 
 async def replay(
-    files: Sequence[Path], how: Replay, output: JsonLines, mqtt: MqttSink | None
+    files: Sequence[Path], how: Replay, output: Output, mqtt: MqttSink | None
 ) -> list[UnreadableError]:
     """Replay recordings one after the other, each as a camera of its own name.
 

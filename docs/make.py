@@ -1,7 +1,9 @@
-"""Writes `docs/configuration.md` from the models: `python -m streamer.config_docs FILE`."""
+"""Makes the pages of this folder that come from the code: `python -m docs.make`."""
 
 import ast
 import inspect
+import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,13 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from streamer import config
+from streamer.event import EmotionEvent
 from streamer.settings import describe, section
+
+_COMMANDS = {
+    "credence": "streamer.cli",
+    "credence-engines": "engines.cli",
+}
 
 _INTRODUCTION = """\
 <!-- Made by scripts/docs from streamer/config.py; change it there. -->
@@ -33,14 +41,37 @@ problem that names the file, the line and the nearest known key.
 """
 
 
-def page() -> str:
-    """Return the page."""
+def pages() -> dict[str, str]:
+    """Return every page that is made, by its name in this folder."""
+    return {
+        "configuration.md": configuration(),
+        "events.schema.json": event_schema(),
+        **{f"cli/{command}.md": usage(command, module) for command, module in _COMMANDS.items()},
+    }
+
+
+def configuration() -> str:
+    """Return the page of every setting."""
     meanings = _meanings()
     parts = [_INTRODUCTION, "## Top level", _table(config.Config, meanings)]
     for key, field in config.Config.model_fields.items():
         if model := section(field):
             parts += [f"## `{key}`", _text(model), _table(model, meanings)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def event_schema() -> str:
+    """Return the JSON Schema of an event on the wire."""
+    schema = EmotionEvent.model_json_schema(mode="serialization")
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def usage(command: str, module: str) -> str:
+    """Return a command's help as a page."""
+    make = [sys.executable, "-m", "typer", module, "utils", "docs", "--name", command]
+    made = subprocess.run(make, check=True, capture_output=True, text=True)
+    return "<!-- Made by scripts/docs from the command's own help. -->\n" + made.stdout
 
 
 def _table(model: type[BaseModel], meanings: dict[tuple[str, str], str]) -> str:
@@ -86,4 +117,7 @@ def _docstrings(of: ast.ClassDef) -> Iterator[tuple[str, str]]:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(page(), encoding="utf-8")
+    for name, text in pages().items():
+        path = Path(__file__).parent / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")

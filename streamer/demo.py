@@ -1,0 +1,43 @@
+"""`credence demo`: the pipeline on a clip that it makes itself, shown as lines."""
+
+import tempfile
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console
+
+from streamer.clip import make_clip
+from streamer.config import Config
+from streamer.event import EmotionEvent
+from streamer.replay import Replay, replay
+from streamer.watch import event_line
+
+NEXT_STEPS = """
+Each line is one event. None is trusted yet: the shipped policy has no certified threshold.
+The same events as JSON, from a recording of yours, and to a broker:
+  credence replay FILE
+  credence replay FILE --mqtt mqtt://localhost:1883     (and see them with: credence watch)"""
+
+
+class Lines:
+    """Shows each event as a line for people."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._console = Console(file=out, highlight=False, soft_wrap=True)
+
+    def put(self, event: EmotionEvent) -> None:
+        """Show one event."""
+        ascii_only = not self._console.encoding.lower().startswith("utf")
+        self._console.print(event_line(event.data.camera, event, ascii_only=ascii_only))
+
+
+async def demo(config: Config, out: TextIO) -> None:
+    """Make the clip, replay it at its own pace, and say what to do next."""
+    with tempfile.TemporaryDirectory() as folder:
+        clip = Path(folder) / "astronaut.mp4"
+        spoken = make_clip(clip)
+        print("A portrait of Eileen Collins (NASA), speaking with espeak-ng's voice:", file=out)
+        if not spoken:
+            print("(espeak-ng is not installed, so the portrait is silent)", file=out)
+        await replay([clip], Replay(config, realtime=True, began=None), Lines(out), None)
+    print(NEXT_STEPS, file=out)
