@@ -1,0 +1,170 @@
+"""The command, as a user runs it: recordings in, events out, and a sentence for what is wrong."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from streamer.clip import make_clip
+from tests.media import CLIPS, YUNET, needs_data, write_media
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = json.loads((ROOT / "docs/events.schema.json").read_text())
+VOLATILE = ("recordedtime",)
+
+
+def credence(*words: str | Path, limit_s: float = 60) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "streamer.cli", *map(str, words)]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=limit_s, cwd=ROOT, check=False
+    )
+
+
+def events(lines: str) -> list[dict[str, object]]:
+    found = [json.loads(line) for line in lines.splitlines()]
+    for event in found:
+        jsonschema.Draft202012Validator(SCHEMA).validate(event)
+    return found
+
+
+def steady(lines: str) -> list[str]:
+    """Return the events' bytes without what is documented to differ."""
+    return [
+        json.dumps({key: value for key, value in json.loads(line).items() if key not in VOLATILE})
+        for line in lines.splitlines()
+    ]
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("skimage", reason="the portrait comes with scikit-image")
+    path: Path = tmp_path_factory.mktemp("clip") / "astronaut.mp4"
+    make_clip(path)
+    return path
+
+
+@pytest.mark.timeout(60)
+def test_replay_judges_a_face_and_its_speech(clip: Path) -> None:
+    done = credence("replay", clip, "--set", "faces.model=haar")
+    found = events(done.stdout)
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    judged = [event["data"] for event in found]
+    kinds = {data["window"]["kind"] for data in judged}  # type: ignore[index]
+    assert kinds == {"speech", "ambient"}
+    for data in judged:
+        assert data["opinions"]["face"]["present"]  # type: ignore[index]
+        assert data["person"] == {"track": 1}  # type: ignore[index]
+        assert data["reason"] == "uncertified"  # type: ignore[index]
+        spoken = data["window"]["kind"] == "speech"  # type: ignore[index]
+        assert data["opinions"]["voice"]["present"] is spoken  # type: ignore[index]
+
+
+@pytest.mark.timeout(60)
+def test_replay_says_the_same_at_any_speed(clip: Path, tmp_path: Path) -> None:
+    fast = credence("replay", clip, "--speed", "max")
+    slow = credence("replay", clip, "--speed", "1", "--output", tmp_path / "slow.jsonl")
+    assert slow.stdout == ""
+    assert steady(fast.stdout)
+    assert steady(fast.stdout) == steady((tmp_path / "slow.jsonl").read_text())
+
+
+@pytest.mark.timeout(60)
+def test_replay_counts_time_from_start(clip: Path) -> None:
+    done = credence("replay", clip, "--start", "2026-11-21T09:00:00+01:00")
+    first = events(done.stdout)[0]
+    assert str(first["time"]).startswith("2026-11-21T08:00:0")
+
+
+def write_text(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def refused(done: subprocess.CompletedProcess[str]) -> str:
+    """Assert that the command refused in plain words, and return them."""
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith("credence: ")]
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+def test_replay_refuses_a_missing_file(tmp_path: Path) -> None:
+    assert "there is no such file" in refused(credence("replay", tmp_path / "none.mp4"))
+
+
+def test_replay_refuses_what_is_not_media(tmp_path: Path) -> None:
+    path = write_text(tmp_path / "a.mp4", "words, not pictures\n" * 100)
+    assert "not a recording" in refused(credence("replay", path))
+
+
+def test_replay_refuses_an_unknown_key(tmp_path: Path) -> None:
+    path = write_text(tmp_path / "c.yaml", "vad:\n  agressiveness: 2\n")
+    said = refused(credence("replay", "a.mp4", "--config", path))
+    assert "c.yaml:2" in said
+    assert "did you mean 'aggressiveness'?" in said
+
+
+def test_replay_refuses_a_foreign_engine(tmp_path: Path) -> None:
+    said = refused(credence("replay", "a.mp4", "--set", f"engines.voice={tmp_path}"))
+    assert "engine.json" in said
+
+
+@pytest.mark.parametrize(
+    "words", [["--start", "yesterday"], ["--output", "/nowhere/a.jsonl"], ["--speed", "7"]]
+)
+def test_replay_refuses_a_wrong_option(words: Sequence[str]) -> None:
+    done = credence("replay", "a.mp4", *words)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert words[0] in done.stderr
+
+
+@pytest.mark.timeout(60)
+def test_replay_goes_on_after_a_bad_file(clip: Path, tmp_path: Path) -> None:
+    done = credence("replay", tmp_path / "none.mp4", clip)
+    assert done.returncode == 2
+    assert events(done.stdout)
+    assert "there is no such file" in done.stderr
+
+
+def test_replay_of_nobody_says_so(tmp_path: Path) -> None:
+    done = credence("replay", write_media(tmp_path / "noise.mp4", seconds=2))
+    assert done.returncode == 0
+    assert done.stdout == ""
+    assert "nobody is seen or heard" in done.stderr
+
+
+def test_replay_names_cameras_for_topics(tmp_path: Path) -> None:
+    from streamer.replay import camera_names
+
+    paths = [Path("a/Front door #1.mp4"), Path("b/Front door #1.mkv"), Path("c/###.mp4")]
+    assert camera_names(paths) == ["Front-door-1", "Front-door-1-2", "recording"]
+
+
+def test_check_says_that_settings_are_good(tmp_path: Path) -> None:
+    path = write_text(tmp_path / "c.yaml", "cameras:\n- {name: door, url: door.mp4}\n")
+    done = credence("check", path)
+    assert (done.returncode, done.stdout) == (0, f"{path}: good, 1 cameras\n")
+
+
+def test_check_names_the_line(tmp_path: Path) -> None:
+    path = write_text(tmp_path / "c.yaml", "vad:\n  hangover_s: long\n")
+    assert "c.yaml:2" in refused(credence("check", path))
+
+
+@needs_data
+@pytest.mark.timeout(120)
+def test_replay_of_shared_clips_sees_every_face() -> None:
+    clips = sorted(CLIPS.glob("*.m[p4][g4]"))
+    done = credence("replay", *clips, "--set", f"faces.model={YUNET}")
+    found = events(done.stdout)
+    assert {event["subject"] for event in found} == {path.stem for path in clips}
+    present = [event["data"]["opinions"]["face"]["present"] for event in found]  # type: ignore[index]
+    assert sum(present) / len(present) >= 0.95
