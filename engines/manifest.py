@@ -14,6 +14,8 @@ MANIFEST = "engine.json"
 
 Modality = Literal["face", "voice", "text"]
 Share = Annotated[float, Field(ge=0, le=1)]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
+"""Of a file in the bundle's own folder."""
 
 
 class BrokenBundleError(CredenceError):
@@ -65,7 +67,7 @@ class EngineManifest(_Part):
     calibration: Calibration
     training: Training
     licence: str
-    files: dict[str, str]
+    files: dict[FileName, str]
     """SHA-256 of every other file in the folder, by name."""
 
 
@@ -95,7 +97,7 @@ class PolicyManifest(_Part):
     thresholds: dict[str, Threshold | None]
     """By the present modalities, sorted and joined by +; None where none could be certified."""
     licence: str
-    files: dict[str, str]
+    files: dict[FileName, str]
 
 
 _Manifest = Annotated[EngineManifest | PolicyManifest, Field(discriminator="kind")]
