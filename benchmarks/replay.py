@@ -23,7 +23,7 @@ from rich.table import Table
 
 from streamer.config import Config, Faces
 from streamer.event import EmotionEvent
-from streamer.faces import Finder, open_finder
+from streamer.faces import Finder
 from streamer.flow import (
     AudioChunk,
     Epoch,
@@ -34,8 +34,8 @@ from streamer.flow import (
     VideoFrame,
     Window,
 )
-from streamer.recognise import Ensemble, judge, open_ensemble
-from streamer.replay import Replay, replay
+from streamer.recognise import Ensemble, judge
+from streamer.replay import open_replay
 from streamer.source import Recording
 from streamer.speech import Segmenter
 from streamer.tracks import Tracker
@@ -68,7 +68,8 @@ def main() -> None:
 
 
 def _print(path: Path, config: Config) -> None:
-    ensemble, finder = open_ensemble(config.engines), open_finder(config.faces)
+    player = open_replay(config)
+    ensemble, finder = player.ensemble, player.finder
     recording = Recording(path, config.video.sample_every_s, finder.small_px)
     media = list(recording.read(threading.Event()))
     length_s = max(item.pts_s for item in media if isinstance(item, AudioChunk | VideoFrame))
@@ -81,8 +82,7 @@ def _print(path: Path, config: Config) -> None:
         "judge voices": lambda: _judge(windows, ensemble, "voice"),
     }
     output = Nowhere()
-    how = Replay(config, realtime=False, began=None)
-    whole_s = _cpu_s(lambda: asyncio.run(replay([path], how, output, None)))
+    whole_s = _cpu_s(lambda: asyncio.run(player.run([path], output)))
     spent = {name: _cpu_s(part) for name, part in parts.items()}
     table = Table("", "CPU s", "per s of media", title=f"{path.name}, {length_s:.1f} s, one core")
     spent["the rest"] = whole_s - sum(spent.values())

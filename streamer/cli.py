@@ -86,12 +86,12 @@ def replay(
 ) -> None:
     """Judge recordings: one event per line as JSON, in window order."""
     from streamer import config as configuration
-    from streamer.replay import Replay, replay
+    from streamer.replay import open_replay
     from streamer.sinks.jsonl import JsonLines
     from streamer.sinks.mqtt import MqttSink
 
     loaded = configuration.load(config, settings or [])
-    how = Replay(loaded, speed is Speed.REALTIME, _time(start))
+    player = open_replay(loaded, realtime=speed is Speed.REALTIME, began=_time(start))
     sink = None
     if mqtt is not None:
         prefix = loaded.mqtt.topic_prefix if loaded.mqtt else "credence"
@@ -99,7 +99,7 @@ def replay(
         sink = MqttSink(broker, loaded.node)
     to_stdout = str(output) == "-"
     with nullcontext(sys.stdout) if to_stdout else _writable(output) as file:
-        failed = _run(replay(files, how, JsonLines(file), sink))
+        failed = _run(player.run(files, JsonLines(file), sink))
     for error in failed:
         _say(error)
     if failed:

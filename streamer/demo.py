@@ -1,6 +1,7 @@
 """`credence demo`: the pipeline on a clip that it makes itself, shown as lines."""
 
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
@@ -9,7 +10,7 @@ from rich.console import Console
 from streamer.clip import make_clip
 from streamer.config import Config
 from streamer.event import EmotionEvent
-from streamer.replay import Replay, replay
+from streamer.replay import open_replay
 from streamer.watch import event_line
 
 NEXT_STEPS = """
@@ -39,5 +40,6 @@ async def demo(config: Config, out: TextIO) -> None:
         print("A portrait of Eileen Collins (NASA), speaking with espeak-ng's voice:", file=out)
         if not spoken:
             print("(espeak-ng is not installed, so the portrait is silent)", file=out)
-        await replay([clip], Replay(config, realtime=True, began=None), Lines(out), None)
+        player = open_replay(config, realtime=True, began=datetime.now(UTC))
+        await player.run([clip], Lines(out))
     print(NEXT_STEPS, file=out)

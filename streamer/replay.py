@@ -54,84 +54,73 @@ class Sinks:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """How recordings are replayed."""
+    """How recordings are replayed, and with what: opened once for all of them."""
 
     config: Config
-    realtime: bool
-    began: datetime | None
-    """When the first of them was recorded; None takes it from each file."""
+    ensemble: Ensemble
+    finder: Finder
+    realtime: bool = False
+    """At the recording's own pace; else as fast as it goes."""
+    began: datetime | None = None
+    """When the recordings began; None takes it from each file."""
 
+    async def run(
+        self, files: Sequence[Path], output: Output, mqtt: MqttSink | None = None
+    ) -> list[UnreadableError]:
+        """Replay recordings one after the other, each as a camera of its own name.
 
-async def replay(
-    files: Sequence[Path], how: Replay, output: Output, mqtt: MqttSink | None
-) -> list[UnreadableError]:
-    """Replay recordings one after the other, each as a camera of its own name.
+        Returns the errors of those that could not be read; the others are not disturbed.
+        """
+        if mqtt is None:
+            return await self._all(files, Sinks(output, None))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(mqtt.run(), name="mqtt")
+            failed = await self._all(files, Sinks(output, mqtt))
+            await mqtt.close()
+        return failed
 
-    Returns the errors of those that could not be read; the others are not disturbed by them.
-    """
-    ensemble = open_ensemble(how.config.engines)
-    finder = open_finder(how.config.faces)
-    sinks = Sinks(output, mqtt)
-    if mqtt is None:
-        return await _all(files, how, ensemble, finder, sinks)
-    async with asyncio.TaskGroup() as group:
-        group.create_task(mqtt.run(), name="mqtt")
-        failed = await _all(files, how, ensemble, finder, sinks)
-        await mqtt.close()
-    return failed
+    async def _all(self, files: Sequence[Path], sinks: Sinks) -> list[UnreadableError]:
+        failed = []
+        worker = Worker("engines")
+        try:
+            for path, camera in zip(files, camera_names(files), strict=True):
+                try:
+                    await self._one(path, camera, worker, sinks)
+                except UnreadableError as error:
+                    failed.append(error)
+        finally:
+            worker.close()
+        return failed
 
-
-async def _all(
-    files: Sequence[Path],
-    how: Replay,
-    ensemble: Ensemble,
-    finder: Finder,
-    sinks: Sinks,
-) -> list[UnreadableError]:
-    failed = []
-    worker = Worker("engines")
-    try:
-        for path, camera in zip(files, camera_names(files), strict=True):
-            announcer = Announcer(how.config.node, camera, ensemble.hashes, ensemble.policy.hash)
-            recording = Recording(
-                path, how.config.video.sample_every_s, finder.small_px, how.began, how.realtime
-            )
-            try:
-                await _one(recording, how.config, finder, ensemble, announcer, worker, sinks)
-            except UnreadableError as error:
-                failed.append(error)
-    finally:
-        worker.close()
-    return failed
-
-
-async def _one(
-    recording: Recording,
-    config: Config,
-    finder: Finder,
-    ensemble: Ensemble,
-    announcer: Announcer,
-    worker: Worker,
-    sinks: Sinks,
-) -> None:
-    count = 0
-    async with Handover[Media](recording.read, name=announcer.camera) as media:
-        await sinks.status(announcer.camera, online=True)
-        stream = events(
-            aiter(media),
-            config=config,
-            finder=finder,
-            ensemble=ensemble,
-            announcer=announcer,
-            worker=worker,
+    async def _one(self, path: Path, camera: str, worker: Worker, sinks: Sinks) -> None:
+        every_s, px = self.config.video.sample_every_s, self.finder.small_px
+        recording = Recording(path, every_s, px, self.began, self.realtime)
+        announcer = Announcer(
+            self.config.node, camera, self.ensemble.hashes, self.ensemble.policy.hash
         )
-        async with aclosing(stream):
-            async for event in stream:
-                count += 1
-                await sinks.put(event)
-        await sinks.status(announcer.camera, online=False)
-    if not count:
-        log.warning("nobody is seen or heard in the recording", file=recording.path.name)
+        count = 0
+        async with Handover[Media](recording.read, name=camera) as media:
+            await sinks.status(camera, online=True)
+            stream = events(
+                aiter(media),
+                config=self.config,
+                finder=self.finder,
+                ensemble=self.ensemble,
+                announcer=announcer,
+                worker=worker,
+            )
+            async with aclosing(stream):
+                async for event in stream:
+                    count += 1
+                    await sinks.put(event)
+            await sinks.status(camera, online=False)
+        if not count:
+            log.warning("nobody is seen or heard in the recording", file=path.name)
+
+
+def open_replay(config: Config, *, realtime: bool = False, began: datetime | None = None) -> Replay:
+    """Open engines and face finder; raise a CredenceError that says what is wrong with them."""
+    return Replay(config, open_ensemble(config.engines), open_finder(config.faces), realtime, began)
 
 
 def camera_names(files: Sequence[Path]) -> list[str]:
