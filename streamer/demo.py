@@ -34,12 +34,12 @@ class Lines:
 
 async def demo(config: Config, out: TextIO) -> None:
     """Make the clip, replay it at its own pace, and say what to do next."""
+    player = open_replay(config, realtime=True, began=datetime.now(UTC))
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "astronaut.mp4"
         spoken = make_clip(clip)
         print("A portrait of Eileen Collins (NASA), speaking with espeak-ng's voice:", file=out)
         if not spoken:
             print("(espeak-ng is not installed, so the portrait is silent)", file=out)
-        player = open_replay(config, realtime=True, began=datetime.now(UTC))
         await player.run([clip], Lines(out))
     print(NEXT_STEPS, file=out)
