@@ -1,11 +1,13 @@
 """An MQTT broker, and one connection to it."""
 
+import asyncio
 import logging
 import socket
+from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import aiomqtt
 import paho.mqtt.client as paho
@@ -14,8 +16,12 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from streamer.tls import tls_context
+
 IN_FLIGHT: Final = 16
 """Messages sent and not yet acknowledged. Brokers commonly take 20."""
+
+T = TypeVar("T")
 
 _KEEPALIVE_S: Final = 30
 _UNREAD: Final = 1024
@@ -71,22 +77,25 @@ class Client(aiomqtt.Client):
             broker.port,
             username=broker.username,
             password=broker.password,
-            tls_params=aiomqtt.TLSParameters() if broker.tls else None,
             keepalive=_KEEPALIVE_S,
             max_queued_incoming_messages=_UNREAD,
+            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
             logger=_quiet,
             **options,
         )
         self.is_v5 = options.get("protocol") is ProtocolVersion.V5
+        self._tls = broker.tls
+        self._room = asyncio.Semaphore(IN_FLIGHT)
         self._abandoned = False
         self._refusal: ReasonCode | None = None
 
     async def send(
         self, topic: str, payload: bytes, *, retain: bool = False, content_type: str = ""
     ) -> None:
-        """Publish at QoS 1; return once the broker has it. MqttError if it has not."""
+        """Publish at QoS 1, in the order of calls; return once the broker has it, or MqttError."""
         described = _described(content_type) if self.is_v5 and content_type else None
-        await self.publish(topic, payload, qos=1, retain=retain, properties=described)
+        async with self._room:
+            await self.publish(topic, payload, qos=1, retain=retain, properties=described)
         if self._refusal is not None:
             raise RefusedError(f"publish on {topic}", self._refusal)
 
@@ -119,7 +128,19 @@ class Client(aiomqtt.Client):
         await super().__aexit__(exc_type, exc, tb)
         self._disconnected.exception()  # asyncio complains of a loss that nobody looked at
 
+    async def _wait_for(self, fut: Awaitable[T], timeout: float | None) -> T:  # noqa: ASYNC109
+        # The parent's asyncio.wait_for swallows, before Python 3.12, a cancellation that comes
+        # together with the result.
+        try:
+            async with asyncio.timeout(timeout or self.timeout):
+                return await fut
+        except TimeoutError:
+            raise aiomqtt.MqttError("no answer") from None
+
     def _client_connect(self) -> None:
+        # In a thread of the parent's: connecting and reading certificates block.
+        if self._tls:
+            self._client.tls_set_context(tls_context())
         super()._client_connect()
         if self._abandoned:
             self._client.disconnect()
@@ -133,7 +154,7 @@ class Client(aiomqtt.Client):
         properties: Properties | None = None,
     ) -> None:
         most = getattr(properties, "ReceiveMaximum", IN_FLIGHT)
-        client.max_inflight_messages_set(min(most, IN_FLIGHT))
+        self._room = asyncio.Semaphore(min(most, IN_FLIGHT))
         super()._on_connect(client, userdata, flags, reason_code, properties)
 
     def _on_disconnect(

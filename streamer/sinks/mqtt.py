@@ -1,33 +1,25 @@
 """Events to an MQTT broker. `docs/mqtt.md` is for readers."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final
 
 import aiomqtt
 
-from streamer.broker import IN_FLIGHT, Broker, Client
+from streamer.broker import Broker, Client
 from streamer.event import CONTENT_TYPE, EmotionEvent
 from streamer.link import Link, backoff
+from streamer.sinks.outbox import Outbox
 from streamer.state import CameraState
 
-_BATCH: Final = IN_FLIGHT // 2
 _ONLINE: Final = b"online"
 _OFFLINE: Final = b"offline"
 
 
-class SinkClosedError(RuntimeError):
-    """Something was put into a sink after it was closed."""
-
-
 @dataclass(frozen=True, slots=True)
-class _Message:
-    topic: str
+class _Retained:
     payload: bytes
-    retain: bool = False
     content_type: str = ""
 
 
@@ -46,21 +38,22 @@ class MqttSink:
         limit: int = 256,
         delays: Callable[[], Iterator[float]] = backoff,
     ) -> None:
-        self._broker, self._node, self._limit = broker, node, limit
+        self._broker, self._node = broker, node
         self._availability = broker.topic(node, "availability")
         will = aiomqtt.Will(self._availability, _OFFLINE, qos=1, retain=True)
         self._link = Link(broker, will=will, delays=delays)
-        self._waiting: deque[EmotionEvent] = deque()
-        self._statuses: dict[str, bool] = {}
-        self._unsaid: dict[str, bool] = {}
+        self._outbox = Outbox(limit)
+        self._cameras: set[str] = set()
+        self._retained: dict[str, _Retained] = {}
+        self._unsaid: set[str] = set()
+        self._something_to_say = asyncio.Event()
         self._closing = False
-        self._changed = asyncio.Condition()
         self._stopped = asyncio.Event()
 
     @property
     def waiting(self) -> int:
         """Events that the broker has not acknowledged."""
-        return len(self._waiting)
+        return len(self._outbox)
 
     async def run(self) -> None:
         """Publish what is put until closed; while the broker is away, keep trying for ever.
@@ -74,36 +67,32 @@ class MqttSink:
 
     async def put(self, event: EmotionEvent) -> None:
         """Take one event; wait while as many as the limit are unacknowledged."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._closing or self.waiting < self._limit)
-            if self._closing:
-                raise SinkClosedError("this sink was closed and takes no more events")
-            self._waiting.append(event)
-            self._changed.notify_all()
+        await self._outbox.put(event)
 
     async def status(self, camera: str, online: bool) -> None:
         """Say whether a camera works. While the broker is away only the newest is kept."""
-        async with self._changed:
-            self._statuses[camera] = self._unsaid[camera] = online
-            self._changed.notify_all()
+        self._cameras.add(camera)
+        self._retain(camera, "status", _Retained(_ONLINE if online else _OFFLINE))
 
     async def close(self) -> None:
         """Publish all that waits, take leave as offline, and end `run`.
 
         While the broker is away this waits for it; cancelling gives up what is unpublished.
         """
-        async with self._changed:
-            self._closing = True
-            self._changed.notify_all()
+        self._closing = True
+        await self._outbox.close()
         await self._stopped.wait()
 
     async def _session(self, client: Client) -> None:
         await client.send(self._availability, _ONLINE, retain=True)
         await client.subscribe(self._availability, qos=1)
-        self._unsaid = dict(self._statuses)
+        self._outbox.rewind()
+        self._say_again(self._retained)  # a broker that was restarted may have forgotten it
         async with asyncio.TaskGroup() as tasks:
             watch = tasks.create_task(self._stay_online(client), name="mqtt availability")
-            await self._drain(client)
+            talk = tasks.create_task(self._say_retained(client), name="mqtt retained")
+            await self._send_events(client)
+            talk.cancel()
             await self._take_leave(client)
             watch.cancel()
 
@@ -113,50 +102,46 @@ class MqttSink:
             if message.payload == _OFFLINE and not self._closing:
                 await client.send(self._availability, _ONLINE, retain=True)
 
-    async def _drain(self, client: Client) -> None:
-        """Publish until the sink is closed and empty."""
-        while True:
-            async with self._changed:
-                await self._changed.wait_for(lambda: self._waiting or self._unsaid or self._closing)
-            if not (self._waiting or self._unsaid):
-                return
-            statuses, self._unsaid = self._unsaid, {}
-            batch = list(islice(self._waiting, _BATCH))
-            await _send_all(client, map(self._status_message, statuses, statuses.values()))
-            await _send_all(client, (*map(self._event_message, batch), *self._states(batch)))
-            await self._forget(len(batch))
+    async def _send_events(self, client: Client) -> None:
+        """Keep events in flight until the sink is closed and all are acknowledged."""
+        async with asyncio.TaskGroup() as tasks:
+            while taken := await self._outbox.take():
+                tasks.create_task(self._deliver(client, *taken), name="mqtt event")
 
-    async def _forget(self, count: int) -> None:
-        async with self._changed:
-            for _ in range(count):
-                self._waiting.popleft()
-            self._changed.notify_all()
+    async def _deliver(self, client: Client, number: int, event: EmotionEvent) -> None:
+        camera = event.data.camera
+        topic = self._broker.topic(self._node, camera, "event")
+        await client.send(topic, event.model_dump_json().encode(), content_type=CONTENT_TYPE)
+        await self._outbox.acknowledge(number)
+        if event.data.phase == "final":
+            state = CameraState.of(event).model_dump_json().encode()
+            self._retain(camera, "state", _Retained(state, "application/json"))
+
+    def _retain(self, camera: str, leaf: str, message: _Retained) -> None:
+        topic = self._broker.topic(self._node, camera, leaf)
+        self._retained[topic] = message
+        self._say_again([topic])
+
+    def _say_again(self, topics: Iterable[str]) -> None:
+        self._unsaid.update(topics)
+        self._something_to_say.set()
+
+    async def _say_retained(self, client: Client) -> None:
+        """Publish what is newest on each topic; what is replaced before its turn is not sent."""
+        while True:
+            await self._something_to_say.wait()
+            self._something_to_say.clear()
+            await self._say(client)
+
+    async def _say(self, client: Client) -> None:
+        while self._unsaid:
+            topic = self._unsaid.pop()
+            said = self._retained[topic]
+            await client.send(topic, said.payload, retain=True, content_type=said.content_type)
 
     async def _take_leave(self, client: Client) -> None:
-        await _send_all(client, [self._status_message(camera, False) for camera in self._statuses])
+        for camera in self._cameras:
+            self._retain(camera, "status", _Retained(_OFFLINE))
+        self._say_again(self._retained)  # of which one may have been cut short
+        await self._say(client)
         await client.send(self._availability, _OFFLINE, retain=True)
-
-    def _status_message(self, camera: str, online: bool) -> _Message:
-        topic = self._broker.topic(self._node, camera, "status")
-        return _Message(topic, _ONLINE if online else _OFFLINE, retain=True)
-
-    def _event_message(self, event: EmotionEvent) -> _Message:
-        topic = self._broker.topic(self._node, event.data.camera, "event")
-        return _Message(topic, event.model_dump_json().encode(), content_type=CONTENT_TYPE)
-
-    def _states(self, batch: Iterable[EmotionEvent]) -> Iterator[_Message]:
-        """Yield one message for each camera that has a new final event."""
-        last = {event.data.camera: event for event in batch if event.data.phase == "final"}
-        for camera, event in last.items():
-            payload = CameraState.of(event).model_dump_json().encode()
-            topic = self._broker.topic(self._node, camera, "state")
-            yield _Message(topic, payload, retain=True, content_type="application/json")
-
-
-async def _send_all(client: Client, messages: Iterable[_Message]) -> None:
-    """Send messages in this order and wait until the broker has them all."""
-    async with asyncio.TaskGroup() as tasks:
-        for m in messages:
-            tasks.create_task(
-                client.send(m.topic, m.payload, retain=m.retain, content_type=m.content_type)
-            )
