@@ -1,0 +1,60 @@
+"""Print Credence's events: python examples/subscribe.py mqtt://localhost:1883 [--count N]."""
+
+import argparse
+import asyncio
+import json
+import ssl
+import sys
+from collections import deque
+from urllib.parse import unquote, urlsplit
+
+import aiomqtt
+
+
+def connect(url: str) -> aiomqtt.Client:
+    """Return a client for mqtt://user:password@host:port, or mqtts:// for TLS."""
+    parts = urlsplit(url)
+    tls = parts.scheme == "mqtts"
+    return aiomqtt.Client(
+        parts.hostname or "localhost",
+        parts.port or (8883 if tls else 1883),
+        username=unquote(parts.username) if parts.username else None,
+        password=unquote(parts.password) if parts.password else None,
+        tls_context=ssl.create_default_context() if tls else None,
+    )
+
+
+async def subscribe(url: str, count: int) -> None:
+    """Print each event once; return after ``count`` of them, or never if it is negative."""
+    seen: deque[tuple[str, str]] = deque(maxlen=1000)
+    async with connect(url) as client:
+        await client.subscribe("credence/+/+/event", qos=1)
+        print("listening", file=sys.stderr, flush=True)
+        async for message in client.messages:
+            event = json.loads(message.payload)
+            key = (event["source"], event["id"])
+            if key in seen:  # at least once means sometimes twice
+                continue
+            seen.append(key)
+            data = event["data"]
+            verdict = "trusted" if data["trusted"] else f"not trusted ({data['reason']})"
+            print(data["camera"], data["emotion"], data["confidence"], verdict, flush=True)
+            count -= 1
+            if count == 0:
+                return
+
+
+def main() -> None:
+    """Read the command line and subscribe."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("url", help="mqtt://[user:password@]host[:port], mqtts:// for TLS")
+    parser.add_argument("--count", type=int, default=-1, metavar="N", help="stop after N events")
+    options = parser.parse_args()
+    try:
+        asyncio.run(subscribe(options.url, options.count))
+    except aiomqtt.MqttError as error:
+        sys.exit(f"{urlsplit(options.url).hostname}: {error}")
+
+
+if __name__ == "__main__":
+    main()

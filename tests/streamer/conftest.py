@@ -1,0 +1,54 @@
+"""What tests of the streamer share."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from blockbuster import blockbuster_ctx
+
+from streamer.broker import Broker
+from streamer.event import EmotionEvent
+from tests.streamer.broker import Mosquitto
+from tests.streamer.events import event_of
+
+MakeEvent = Callable[..., EmotionEvent]
+
+
+@pytest.fixture(autouse=True)
+def guarded_loop(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test in which our code blocks the loop."""
+    if not inspect.iscoroutinefunction(getattr(request.node, "obj", None)):
+        yield
+        return
+    with blockbuster_ctx(["streamer", "engines"]):
+        yield
+
+
+@pytest.fixture(scope="session")
+def shared_mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
+    """A running broker that all tests share: never kill it."""
+    mosquitto = Mosquitto(tmp_path_factory.mktemp("mosquitto")).start()
+    yield mosquitto
+    mosquitto.kill()
+
+
+@pytest.fixture
+def broker(shared_mosquitto: Mosquitto, request: pytest.FixtureRequest) -> Broker:
+    """The shared broker, with topics of this test alone."""
+    return replace(shared_mosquitto.address, prefix=f"credence/{abs(hash(request.node.name))}")
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A broker of this test alone, not started yet, that may be killed and started again."""
+    mosquitto = Mosquitto(tmp_path)
+    yield mosquitto
+    mosquitto.kill()
+
+
+@pytest.fixture
+def make_event() -> MakeEvent:
+    """Make the n-th event of a camera, with other data where given."""
+    return event_of

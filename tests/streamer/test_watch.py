@@ -1,0 +1,147 @@
+"""`credence watch` against a real broker: every event once, whatever else comes along."""
+
+import asyncio
+import io
+from collections.abc import Iterator
+from itertools import repeat
+
+import aiomqtt
+import pytest
+from aiomqtt import Message
+
+from streamer.broker import Broker
+from streamer.sinks.mqtt import MqttSink
+from streamer.watch import Recent, Viewer, watch
+from tests.streamer.broker import Mosquitto, running
+from tests.streamer.conftest import MakeEvent
+
+
+class Lines(io.StringIO):
+    """A stream whose lines can be awaited."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: asyncio.Queue[str] = asyncio.Queue()
+        self._part = ""
+
+    def write(self, text: str) -> int:
+        *whole, self._part = (self._part + text).split("\n")
+        for line in whole:
+            self._lines.put_nowait(line)
+        return len(text)
+
+    async def next(self) -> str:
+        return await self._lines.get()
+
+    def empty(self) -> bool:
+        return self._lines.empty()
+
+
+def quickly() -> Iterator[float]:
+    return repeat(0.01)
+
+
+async def test_events_are_shown_once_and_as_lines(broker: Broker, make_event: MakeEvent) -> None:
+    out, notices = Lines(), Lines()
+    sink = MqttSink(broker, "lab")
+    untrusted = make_event(n=1, trusted=False, reason="below_threshold", person=None)
+    async with running(sink.run()), running(watch(broker, out=out, notices=notices)):
+        await sink.status("door", online=True)
+        await _both(notices, "node lab is online", "camera lab/door is online")
+        for event in (make_event(n=0), make_event(n=0), untrusted):
+            await sink.put(event)
+        first, second = await out.next(), await out.next()
+        await sink.close()
+        await _both(notices, "node lab is offline", "camera lab/door is offline")
+    assert first == (
+        "2026-01-01 00:00:02  lab/door           #1  speech            happiness █████████░  90%  "
+        "trusted         u 0.20  conflict 0.05"
+    )
+    assert second.split("happiness")[1] == (
+        " █████████░  90%  below threshold u 0.20  conflict 0.05"
+    )
+    assert out.empty()
+
+
+async def test_json_is_what_was_published(broker: Broker, make_event: MakeEvent) -> None:
+    out, notices = Lines(), Lines()
+    sink = MqttSink(broker, "lab")
+    watching = watch(broker, node="lab", camera="door", as_json=True, out=out, notices=notices)
+    async with running(sink.run()), running(watching):
+        assert await notices.next() == "node lab is online"
+        await sink.put(make_event("yard"))
+        await sink.put(make_event("door"))
+        assert await out.next() == make_event("door").model_dump_json()
+
+
+async def test_malformed_is_said_once_and_counted(broker: Broker, make_event: MakeEvent) -> None:
+    out, notices = Lines(), Lines()
+    topic = f"{broker.prefix}/lab/door/event"
+    async with aiomqtt.Client(broker.host, broker.port) as client:
+        await client.publish(f"{broker.prefix}/lab/availability", "online", qos=1, retain=True)
+        async with running(watch(broker, out=out, notices=notices)):
+            await notices.next()
+            for payload in (b"{", b"\xff\x00", b'{"id": 1}', b""):
+                await client.publish(topic, payload, qos=1)
+            await client.publish(topic, make_event().model_dump_json(), qos=1)
+            assert "happiness" in await out.next()
+    assert (await notices.next()).startswith("lab/door sent something that is no emotion event (")
+    assert await notices.next() == "4 messages that were no emotion events were left out"
+    assert notices.empty()
+
+
+async def test_watch_survives_the_broker(mosquitto: Mosquitto, make_event: MakeEvent) -> None:
+    out, notices = Lines(), Lines()
+    broker = mosquitto.start().address
+    sink = MqttSink(broker, "lab", delays=quickly)
+    watching = watch(broker, out=out, notices=notices, delays=quickly)
+    async with running(watching), running(sink.run()):
+        assert await notices.next() == "node lab is online"
+        mosquitto.kill()
+        mosquitto.start()
+        await sink.status("door", online=True)
+        assert await notices.next() == "camera lab/door is online"
+        await sink.put(make_event())
+        assert "happiness" in await out.next()
+
+
+def test_line_survives_a_narrow_ascii_stream(make_event: MakeEvent) -> None:
+    raw = io.BytesIO()
+    out = io.TextIOWrapper(raw, encoding="ascii")
+    viewer = Viewer("credence", out, io.StringIO(), as_json=False)
+    viewer.show(_message("credence/lab/door/event", make_event()))
+    out.flush()
+    assert raw.getvalue().count(b"\n") == 1
+    assert b"#########.  90%" in raw.getvalue()
+
+
+def test_names_cannot_steer_a_terminal(make_event: MakeEvent) -> None:
+    out, notices = io.StringIO(), io.StringIO()
+    viewer = Viewer("credence", out, notices, as_json=False)
+    viewer.show(_message("credence/lab/d\x1b[31m[bold]/event", make_event()))
+    viewer.show(_message("credence/lab/availability", "\x1b]0;title\x07"))
+    assert "lab/d?[31m[bold]" in out.getvalue()
+    assert "\x1b" not in out.getvalue() + notices.getvalue()
+
+
+def test_json_is_one_line_whoever_wrote_it(make_event: MakeEvent) -> None:
+    out = io.StringIO()
+    viewer = Viewer("credence", out, io.StringIO(), as_json=True)
+    viewer.show(_message("credence/lab/door/event", make_event().model_dump_json(indent=2)))
+    assert out.getvalue() == make_event().model_dump_json() + "\n"
+
+
+@pytest.mark.parametrize(("key", "new"), [(0, True), (1, False), (2, False)])
+def test_memory_of_duplicates_is_bounded(key: int, new: bool) -> None:
+    recent = Recent(2)
+    assert all(recent.is_new(k) for k in range(3))
+    assert recent.is_new(key) is new
+
+
+async def _both(lines: Lines, *expected: str) -> None:
+    assert {await lines.next() for _ in expected} == set(expected)
+
+
+def _message(topic: str, payload: object) -> Message:
+    text = payload if isinstance(payload, str) else payload.model_dump_json()  # type: ignore[attr-defined]
+    return Message(topic, text.encode(), qos=1, retain=False, mid=1, properties=None)
