@@ -162,14 +162,18 @@ class _Sound:
             if abs(begins_s - self._next_s) > 0.1:  # else the resampler's own clock is smoother
                 self._next_s = begins_s
         frame.pts = None
-        yield from self._chunks(self._resampler.resample(frame))
+        yield from self._chunks(frame)
 
     def flush(self) -> Iterator[AudioChunk]:
         if self._format is not None:
-            yield from self._chunks(self._resampler.resample(None))
+            yield from self._chunks(None)
         self._format = None
 
-    def _chunks(self, frames: list[av.AudioFrame]) -> Iterator[AudioChunk]:
+    def _chunks(self, given: av.AudioFrame | None) -> Iterator[AudioChunk]:
+        try:
+            frames = self._resampler.resample(given)
+        except (av.FFmpegError, ValueError):  # sound that claims to be what it is not
+            frames, self._resampler = [], _resampler()
         for frame in frames:
             pcm: npt.NDArray[np.int16] = frame.to_ndarray()[0]
             if len(pcm):

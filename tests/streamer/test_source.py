@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from fractions import Fraction
 from itertools import pairwise
@@ -230,6 +231,20 @@ def test_read_survives_corrupt_packets(tmp_path: Path) -> None:
     (tmp_path / "b.ts").write_bytes(data)
     epoch, *_ = split(read(tmp_path / "b.ts"))
     assert epoch.id
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_read_survives_any_damage(tmp_path: Path, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    name, sound = [("a.mkv", "libopus"), ("a.mp4", "aac"), ("a.ts", "mp2")][seed % 3]
+    whole = write_media(tmp_path / name, seconds=1, sound=sound, sound_hz=48_000)
+    data = bytearray(whole.read_bytes())
+    for at in random.integers(0, len(data), 10 ** random.integers(0, 4)):
+        data[at] = random.integers(256)
+    damaged = tmp_path / "damaged"
+    damaged.write_bytes(data[: random.integers(len(data) // 2, len(data))])
+    with suppress(UnreadableError):
+        read(damaged)
 
 
 def test_read_leaves_cover_pictures_out(tmp_path: Path) -> None:
