@@ -165,6 +165,16 @@ def _run(work: Coroutine[object, object, T]) -> T:
         return asyncio.run(work)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+    except ExceptionGroup as group:
+        mendable, others = group.split(CredenceError)
+        if mendable is None or others is not None:
+            raise
+        raise _first(mendable) from group
+
+
+def _first(group: ExceptionGroup[CredenceError]) -> CredenceError:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, ExceptionGroup) else error
 
 
 def _time(text: str | None) -> datetime | None:

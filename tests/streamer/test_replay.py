@@ -141,6 +141,27 @@ def test_replay_of_nobody_says_so(tmp_path: Path) -> None:
     assert "nobody is seen or heard" in done.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+@pytest.mark.timeout(60)
+def test_replay_to_a_full_disk_is_one_sentence(clip: Path) -> None:
+    said = refused(credence("replay", clip, "--output", "/dev/full"))
+    assert "no more events can be written (no space left on device)" in said
+
+
+@pytest.mark.timeout(60)
+def test_replay_into_a_closed_pipe_is_quiet(clip: Path) -> None:
+    command = [sys.executable, "-m", "streamer.cli", "replay", str(clip)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    ) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        assert running.stdout.readline().startswith("{")
+        running.stdout.close()
+        assert "Traceback" not in running.stderr.read()
+    assert running.returncode == 1
+
+
 def test_replay_names_cameras_for_topics(tmp_path: Path) -> None:
     from streamer.replay import camera_names
 
