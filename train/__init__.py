@@ -1,0 +1,1 @@
+"""Produces engines: data, networks, training, export and evaluation."""

@@ -1,0 +1,109 @@
+"""Model cards: what a bundle is, how good it is, and what it is not for."""
+
+from collections.abc import Mapping
+from textwrap import dedent
+
+from engines.manifest import Modality, PolicyManifest
+from engines.preprocess import VERSIONS
+from train.recipe import Recipe
+from train.results import Results
+
+_SEES = {
+    "face": "one face, cut out and aligned, 48x48 pixels, grey",
+    "voice": "three seconds of one person's speech, as 64 log-mel bands every 10 ms",
+}
+
+_USE = """\
+## Intended use
+Research, and trials with people who know of them and agree. It judges what is *expressed*, not
+what is felt; an event is a hint for a human, with its uncertainty beside it.
+
+## Prohibited use
+No decision about a person rests on it: not on work, schooling, insurance, credit, policing or
+medicine. Not for inferring emotions at workplaces or in education, which the EU AI Act prohibits
+(Article 5). Not for watching people who do not know. No commercial use, by the licence above.
+
+## Limits
+Few and mostly acted sources, so people, languages, cameras and rooms unlike them are judged
+worse than the figures say, and nothing here measures how much worse. Confidence was calibrated
+on the same corpora; elsewhere, calibrate again.
+"""
+
+
+def engine_card(recipe: Recipe, results: Results, sources: tuple[str, ...], parameters: int) -> str:
+    """Return the card of an engine, in Markdown."""
+    head = f"""\
+        # {recipe.name}
+
+        Sees {_SEES[recipe.kind]}, and gives evidence for anger, disgust,
+        fear, happiness, neutral, sadness and surprise. A residual network of {parameters:,}
+        parameters, head `calibrated`, temperature {results.temperature:.3f}, preprocessing
+        `{VERSIONS[recipe.kind]}`.
+
+        ## Licence
+        {recipe.licence}. The code that made it is Apache-2.0.
+
+        ## Data
+        """
+    return "\n".join(
+        [
+            dedent(head) + "\n".join(f"- {source}" for source in sources),
+            "",
+            "Training and validation share no person, as far as the corpus names people.",
+            "",
+            "## Figures on people never trained on",
+            _figures(results),
+            "",
+            "Seven classes. The last epoch is exported: no epoch was chosen on these people. The",
+            "temperature was fitted on them, which leaves the decisions of one segment unchanged.",
+            f"`docs/training.md` has the commands. Recipe and seed {recipe.seed} stand in"
+            " `engine.json`.",
+            "",
+            _USE,
+        ]
+    )
+
+
+def policy_card(manifest: PolicyManifest) -> str:
+    """Return the card of a policy that certifies nothing, in Markdown."""
+    rows = [
+        f"| {kind} | `{engine}` | {manifest.reliability[kind]:.3f} |"
+        for kind, engine in manifest.engines.items()
+    ]
+    text = f"""\
+        # {manifest.name}
+
+        How the opinions of the engines below become one verdict: discount by reliability, discount
+        by conflict, then the rule `{manifest.rule}`.
+
+        | Modality | Engine | Reliability |
+        | --- | --- | --- |
+        """
+    return (
+        dedent(text)
+        + "\n".join(rows)
+        + dedent(f"""
+
+        The reliability (ours) is each engine's accuracy on the people it was validated on: a first
+        estimate, to be replaced by fitted ones. No threshold is certified, so every verdict is
+        `trusted: false, reason: uncertified`.
+
+        ## Licence
+        {manifest.licence}
+
+        """)
+        + _USE
+    )
+
+
+def licence_of(licences: Mapping[Modality, str]) -> str:
+    """Return the licence of what is made from engines with these licences."""
+    return "; ".join(f"{kind}: {licence}" for kind, licence in licences.items())
+
+
+def _figures(results: Results) -> str:
+    rows = ["| Part | n | Accuracy | UAR | Macro F1 | Weighted F1 |", "| --- |" + " --- |" * 5]
+    for name, v in results.metrics.items():
+        figures = (v["accuracy"], v["uar"], v["macro_f1"], v["weighted_f1"])
+        rows.append(f"| {name} | {v['n']:.0f} | {' | '.join(f'{x:.3f}' for x in figures)} |")
+    return "\n".join(rows)

@@ -1,0 +1,108 @@
+"""The command `credence-train`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from engines.errors import CredenceError
+
+app = typer.Typer(
+    help="Make engines: train, export, evaluate.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Data = Annotated[Path, typer.Option(help="The folder that holds the corpora or tables.")]
+_EXTRA = {"torch", "onnx", "onnxscript", "tensorboard"}
+
+
+def main() -> None:
+    """Run the command; what a user can mend is one sentence on standard error and exit code 2."""
+    try:
+        app()
+    except CredenceError as error:
+        print(f"credence-train: {error}", file=sys.stderr)
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRA:
+            raise
+        print(f"credence-train: this needs {error.name}; install credence[train]", file=sys.stderr)
+        sys.exit(2)
+
+
+@app.command()
+def fit(
+    recipe: Annotated[Path, typer.Argument(help="A recipe, such as train/recipes/voice.yaml.")],
+    data: Data,
+    run: Annotated[Path, typer.Option(help="The run's folder; an interrupted run continues.")],
+    device: Annotated[str, typer.Option(help="cpu or cuda; by default what is there.")] = "",
+    stop_after: Annotated[int | None, typer.Option(min=1, help="Stop at this epoch.")] = None,
+) -> None:
+    """Train a recipe's network in a run folder, or continue its training."""
+    from train.fit import fit as train
+    from train.recipe import read_recipe
+
+    train(read_recipe(recipe), data, run, device=device, stop_after=stop_after)
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="The folder of a finished run.")],
+    bundle: Annotated[Path, typer.Argument(help="The bundle's folder; replaced if it is one.")],
+) -> None:
+    """Write a finished run's engine as a bundle."""
+    from train.export import export as write
+
+    write(run, bundle)
+
+
+@app.command()
+def evaluate(
+    bundle: Annotated[Path, typer.Argument(help="The folder of an engine.")],
+    data: Annotated[Path, typer.Option(help="A CSV with path or text, and label.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Print how good an engine is on a table."""
+    from train.evaluate import evaluate as judge
+
+    result = judge(bundle, data)
+    for problem in result.unreadable:
+        print(f"credence-train: left out: {problem}", file=sys.stderr)
+    if as_json:
+        unreadable = len(result.unreadable)
+        print(json.dumps({"engine": result.engine, **result.figures, "unreadable": unreadable}))
+        return
+    for name, value in result.figures.items():
+        print(f"{name:12} {value:.4g}" if name != "n" else f"{name:12} {value}")
+
+
+@app.command()
+def policy(
+    engines: Annotated[list[Path], typer.Argument(help="The folders of the engines.")],
+    output: Annotated[Path, typer.Option(help="The policy's folder; replaced if it is one.")],
+) -> None:
+    """Write a first policy for engines, which certifies nothing."""
+    from train.policy import write_policy
+
+    write_policy(engines, output)
+
+
+@app.command()
+def make_table(
+    corpus: Annotated[str, typer.Argument(help="ferplus, ravdess or emodb.")],
+    data: Data,
+    output: Annotated[Path, typer.Option(help="The CSV to write.")],
+    part: Annotated[Literal["train", "valid"], typer.Option(help="Which people.")] = "valid",
+) -> None:
+    """Write a corpus as a table, as `evaluate` wants it."""
+    from train.data import table
+
+    table.write_corpus(corpus, data.resolve(), output, part)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""FER+: the faces of FER2013 with the votes of ten raters."""
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from engines.labels import EMOTIONS
+from train.data.samples import DataError, Part, Samples
+
+SOURCE: Final = (
+    "FER2013 faces (no stated licence, research use only) with the FER+ votes of ten raters (MIT)"
+)
+
+VOTES: Final = (
+    "neutral",
+    "happiness",
+    "surprise",
+    "sadness",
+    "anger",
+    "disgust",
+    "fear",
+    "contempt",
+    "unknown",
+    "not a face",
+)
+"""The columns of `votes`."""
+
+_FILES: Final[dict[Part, tuple[str, ...]]] = {
+    "train": ("ferplus_train_0.npz", "ferplus_train_1.npz"),
+    "valid": ("ferplus_valid.npz",),
+}
+_EMOTION: Final = [VOTES.index(e) for e in EMOTIONS]
+_CLEAR: Final = "ferplus, more than half of the votes agree"
+_UNCLEAR: Final = "ferplus, half of the votes or fewer agree"
+
+
+def read(data: Path, part: Part) -> Samples:
+    """Read a part as faces (48, 48) with the share of the votes of each of the 7 emotions.
+
+    Contempt is left out. `train` keeps every image on which most raters saw one of the 7;
+    `valid` keeps those that `decided` accepts.
+    """
+    pieces = [_read_file(data, name, part) for name in _FILES[part]]
+    whole = pieces[0]
+    for piece in pieces[1:]:
+        whole = whole + piece
+    return whole
+
+
+def decided(votes: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Tell for votes (N, 10) which images have a right answer.
+
+    The most voted of the 7 emotions is unique, and has at least two votes more than `unknown`
+    and at least two more than `not a face`.
+    """
+    counts = votes.astype(np.int64)
+    emotions = np.sort(counts[:, _EMOTION], axis=1)
+    others = counts[:, [VOTES.index("unknown"), VOTES.index("not a face")]].max(axis=1)
+    answer: npt.NDArray[np.bool_] = (emotions[:, -1] > emotions[:, -2]) & (
+        emotions[:, -1] >= others + 2
+    )
+    return answer
+
+
+def _read_file(data: Path, name: str, part: Part) -> Samples:
+    path = data / "face" / name
+    try:
+        with np.load(path) as file:
+            images, votes = file["images"], file["votes"]
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(path, "is no FER+ file; give --data the folder that holds face/") from error
+    emotions = votes[:, _EMOTION].astype(np.float32)
+    total = emotions.sum(axis=1)
+    kept = np.flatnonzero(decided(votes) if part == "valid" else total > 0.5 * votes.sum(axis=1))
+    agreed = emotions.max(axis=1) > 0.5 * votes.sum(axis=1)
+    return Samples(
+        list(images[kept]),
+        emotions[kept] / total[kept, None],
+        tuple(_CLEAR if agreed[i] else _UNCLEAR for i in kept),
+        tuple(f"npz:{path}#{i}" for i in kept),
+    )

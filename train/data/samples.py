@@ -1,0 +1,52 @@
+"""What every reader returns: inputs, what people heard or saw in them, and who is in them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from engines.errors import CredenceError
+from engines.labels import EMOTIONS, Emotion
+
+Part = Literal["train", "valid"]
+
+Input = npt.NDArray[Any]
+"""A face (H, W) uint8 grey, or a voice (samples,) float32 in [-1, 1] at 16 kHz."""
+
+
+class DataError(CredenceError):
+    """Data that cannot be used: absent, empty or not what they should be."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(f"{path}: {problem}")
+        self.path, self.problem = path, problem
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """Labelled inputs of one kind, in a fixed order."""
+
+    inputs: Sequence[Input]
+    targets: npt.NDArray[np.float32]
+    """(N, 7) share of each emotion, every row of sum 1; one-hot where one label is known."""
+    strata: tuple[str, ...]
+    """By sample, the group that figures are broken down by, such as `ravdess female`."""
+    paths: tuple[str, ...]
+    """By sample, where it lies, as `table` writes it."""
+
+    def __add__(self, other: Self) -> Self:
+        """Return these samples, then the others."""
+        return type(self)(
+            [*self.inputs, *other.inputs],
+            np.concatenate([self.targets, other.targets]),
+            self.strata + other.strata,
+            self.paths + other.paths,
+        )
+
+
+def one_hot(emotions: Sequence[Emotion]) -> npt.NDArray[np.float32]:
+    """Return the targets (N, 7) of samples that have one label each."""
+    return np.eye(len(EMOTIONS), dtype=np.float32)[[EMOTIONS.index(e) for e in emotions]]

@@ -1,0 +1,29 @@
+"""Any sound file → 16 kHz mono."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from engines.window import SAMPLE_RATE_HZ
+from train.data.samples import DataError
+
+
+def read_sound(path: Path) -> npt.NDArray[np.float32]:
+    """Return the first sound track (samples,) in [-1, 1] at 16 kHz; raise DataError without one."""
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.audio:
+                raise DataError(path, "holds no sound")
+            resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE_HZ)
+            decoded = [*container.decode(container.streams.audio[0]), None]
+            parts = [
+                part.to_ndarray()[0] for frame in decoded for part in resampler.resample(frame)
+            ]
+    except (av.FFmpegError, OSError) as error:
+        raise DataError(path, "is no sound that can be read") from error
+    if not parts or not sum(map(len, parts)):
+        raise DataError(path, "holds no sound")
+    pcm: npt.NDArray[np.float32] = np.clip(np.concatenate(parts), -1.0, 1.0).astype(np.float32)
+    return pcm

@@ -1,0 +1,204 @@
+"""Anyone's own data: a CSV that names files or holds texts, with a label each."""
+
+import csv
+import functools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from engines.errors import CredenceError
+from engines.labels import EMOTIONS, Emotion, UnknownLabelError, emotion_named
+from engines.manifest import Modality
+from engines.preprocess import face
+from train.data import CORPORA
+from train.data.samples import DataError, Input, Part, Samples, one_hot
+from train.data.sound import read_sound
+
+COLUMNS: Final = ("path", "text", "label", "group", "split")
+
+_IN_ARCHIVE: Final = re.compile(r"npz:(?P<path>.+)#(?P<index>\d+)")
+_PARTS: Final[dict[str, Part]] = {"train": "train", "valid": "valid", "dev": "valid"}
+_UNREADABLE_SHARE: Final = 0.01
+_VALID_ONE_IN: Final = 5
+
+
+class TableError(CredenceError):
+    """A table that is missing, empty, or says something that no table can say."""
+
+    def __init__(self, path: Path, problem: str, line: int | None = None) -> None:
+        super().__init__(f"{path}{f', line {line}' if line else ''}: {problem}")
+        self.path, self.problem, self.line = path, problem, line
+
+
+class UnreadableFilesError(CredenceError):
+    """More than one in a hundred of a table's files cannot be read."""
+
+    def __init__(self, path: Path, problems: list[str], of: int) -> None:
+        shown = "; ".join(problems[:3]) + ("; …" if len(problems) > 3 else "")
+        super().__init__(f"{path}: {len(problems)} of {of} files cannot be read: {shown}")
+        self.path, self.problems = path, problems
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a table."""
+
+    source: str
+    """A path, absolute or relative to the table's folder, `npz:file.npz#index`, or a text."""
+    label: Emotion
+    group: str
+    """Who is seen or heard; empty where the table does not say."""
+    part: Part | None
+    """None where the table does not say."""
+
+
+@dataclass(slots=True)
+class Table:
+    """A table whose rows are checked and whose files are not read yet."""
+
+    path: Path
+    rows: list[Row]
+    unreadable: list[str]
+    """What was wrong with each file that `inputs` has skipped so far."""
+
+    def inputs(self, kind: Modality) -> Iterator[tuple[Row, Input]]:
+        """Read the rows' files one by one, skipping unreadable ones.
+
+        Raises UnreadableFilesError as soon as more than 1 % are.
+        """
+        for row in self.rows:
+            try:
+                item = _load(self.path.parent, row.source, kind)
+            except DataError as error:
+                self.unreadable.append(str(error))
+                if len(self.unreadable) > _UNREADABLE_SHARE * len(self.rows):
+                    raise UnreadableFilesError(
+                        self.path, self.unreadable, len(self.rows)
+                    ) from error
+                continue
+            yield row, item
+
+
+def read(path: Path, kind: Modality, part: Part) -> Samples:
+    """Read a part of a table as samples.
+
+    Without a column `split`, every fifth group is for validation, or every fifth row where
+    there are no groups either.
+    """
+    whole = open_table(path, kind)
+    rows = [row for row, of in zip(whole.rows, _parts(whole.rows), strict=True) if of == part]
+    if not rows:
+        raise TableError(path, f"has no row to {part}; mark some in a column split")
+    read_rows = list(Table(path, rows, []).inputs(kind))
+    return Samples(
+        [item for _, item in read_rows],
+        one_hot([row.label for row, _ in read_rows]),
+        tuple(path.name for _ in read_rows),
+        tuple(row.source for row, _ in read_rows),
+    )
+
+
+def open_table(path: Path, kind: Modality) -> Table:
+    """Read and check a table for an engine of a kind; raise TableError at the first fault."""
+    source = "text" if kind == "text" else "path"
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = csv.DictReader(file, skipinitialspace=True)
+            _check_columns(path, lines.fieldnames, source)
+            rows = [_row(path, line, source, lines.line_num) for line in lines]
+    except FileNotFoundError as error:
+        raise TableError(path, "no such file") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise TableError(path, "is no CSV file in UTF-8 that can be read") from error
+    if not rows:
+        raise TableError(path, "has no rows below its header")
+    return Table(path, rows, [])
+
+
+def write_corpus(corpus: str, data: Path, path: Path, part: Part) -> None:
+    """Write a part of a corpus as a table that names its files where they lie."""
+    if corpus not in CORPORA:
+        raise TableError(path, f"{corpus!r} is no corpus; use one of {', '.join(CORPORA)}")
+    samples = CORPORA[corpus].read(data, part)
+    labels = [EMOTIONS[i] for i in samples.targets.argmax(axis=1)]
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            out = csv.writer(file, lineterminator="\n")
+            out.writerow(("path", "label", "group"))
+            out.writerows(zip(samples.paths, labels, samples.strata, strict=True))
+    except OSError as error:
+        raise TableError(path, f"cannot be written ({error.strerror})") from error
+
+
+def _check_columns(path: Path, found: Any, source: str) -> None:
+    if not found:
+        raise TableError(path, "is empty; its first line must name the columns")
+    missing = [column for column in (source, "label") if column not in found]
+    if missing:
+        raise TableError(
+            path, f"has no column {' and no column '.join(missing)}, only {', '.join(found)}"
+        )
+
+
+def _row(path: Path, line: dict[str, str | None], source: str, number: int) -> Row:
+    cells = {key: (line.get(key) or "").strip() for key in COLUMNS}
+    if not cells[source]:
+        raise TableError(path, f"the {source} is empty", number)
+    try:
+        label = emotion_named(cells["label"])
+    except UnknownLabelError as error:
+        raise TableError(path, str(error), number) from error
+    split = cells["split"].lower()
+    if split and split not in _PARTS:
+        raise TableError(path, f"the split {split!r} is not train or valid", number)
+    return Row(cells[source], label, cells["group"], _PARTS.get(split))
+
+
+def _parts(rows: list[Row]) -> list[Part]:
+    if any(row.part for row in rows):
+        return [row.part or "train" for row in rows]
+    names = [row.group or str(i) for i, row in enumerate(rows)]
+    order = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    return ["valid" if order[n] % _VALID_ONE_IN == _VALID_ONE_IN - 1 else "train" for n in names]
+
+
+def _load(folder: Path, source: str, kind: Modality) -> Input:
+    if kind == "voice":
+        return read_sound(folder / source)
+    inside = _IN_ARCHIVE.fullmatch(source)
+    if inside is None:
+        return face.resize(_picture(folder / source))
+    images = _archive(folder / inside["path"])
+    index = int(inside["index"])
+    if index >= len(images):
+        raise DataError(folder / inside["path"], f"holds {len(images)} images, none at {index}")
+    return face.resize(images[index])
+
+
+def _picture(path: Path) -> npt.NDArray[np.uint8]:
+    try:
+        grey = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_GRAYSCALE)
+    except (OSError, cv2.error) as error:
+        raise DataError(path, "is no picture that can be read") from error
+    if grey is None:
+        raise DataError(path, "is no picture that can be read")
+    return grey.astype(np.uint8)
+
+
+@functools.lru_cache(maxsize=4)
+def _archive(path: Path) -> npt.NDArray[np.uint8]:
+    try:
+        with np.load(path) as file:
+            images = file["images"]
+    except Exception as error:  # NumPy raises whatever its zip reader meets
+        raise DataError(path, "is no archive with an array `images` that can be read") from error
+    if images.ndim != 3 or images.dtype != np.uint8 or not images[:1].size:
+        raise DataError(path, "`images` must be grey pictures, (N, height, width) of bytes")
+    grey: npt.NDArray[np.uint8] = images
+    return grey

@@ -1,0 +1,164 @@
+"""Run folder → bundle: the trained network with its contract, checked, whole or not at all."""
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import onnx
+import torch
+from torch import nn
+
+from engines import preprocess
+from engines.labels import EMOTIONS
+from engines.manifest import (
+    Calibration,
+    EngineManifest,
+    Tensor,
+    Training,
+    sha256,
+    write_manifest,
+)
+from engines.opinion import Opinion
+from engines.preprocess.voice import MELS, SEGMENT_FRAMES
+from engines.runtime.onnx import OnnxCpu
+from engines.window import FACE_PX
+from train.bundle import ExportError, replacing
+from train.card import engine_card
+from train.data import CORPORA
+from train.fit import read_run
+from train.models.calibrated import Calibrated
+from train.recipe import Recipe
+from train.results import Results
+
+TOLERANCE = 1e-4
+"""Largest difference of a belief, or relative one of an embedding, between ONNX and torch."""
+
+_SHAPES = {"face": (1, FACE_PX, FACE_PX), "voice": (1, MELS, SEGMENT_FRAMES)}
+_INPUT = {"face": "faces", "voice": "segments"}
+_REFERENCES = 6
+
+
+def export(run: Path, bundle: Path) -> None:
+    """Write the bundle of a finished run; an older bundle in its place is replaced.
+
+    Raises RunError if the run is not finished and ExportError if the folder is something else,
+    the disk is full, or ONNX Runtime computes something else than torch.
+    """
+    recipe, results, network = read_run(run)
+    model = Calibrated(network, results.temperature).eval()
+    model = model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    with replacing(bundle) as folder:
+        write_network(folder, recipe.kind, model)
+        text = engine_card(recipe, results, _sources(recipe), _parameters(model))
+        (folder / "MODEL_CARD.md").write_text(text, encoding="utf-8")
+        write_manifest(folder, _manifest(folder, recipe, results, _parameters(model)))
+
+
+def write_network(folder: Path, kind: str, model: nn.Module) -> None:
+    """Write the network in both forms, with what it computes on synthetic inputs."""
+    inputs = _synthetic(kind)  # (6, 1, H, W)
+    example = torch.from_numpy(inputs)
+    with torch.inference_mode():
+        evidence, embedding = (out.numpy() for out in model(example))
+    with _without_noise():
+        batch = {0: torch.export.Dim("B")}
+        program = torch.export.export(model, (example[:2],), dynamic_shapes=(batch,))
+        for node in program.graph.nodes:  # file names of the machine that exports
+            node.meta.pop("stack_trace", None)
+        torch.export.save(program, folder / "program.pt2")
+        torch.onnx.export(
+            program,
+            f=str(folder / "model.onnx"),
+            input_names=[_INPUT[kind]],
+            output_names=["evidence", "embedding"],
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    _strip(folder / "model.onnx")
+    _compare(folder, inputs, evidence, embedding)
+    np.savez_compressed(
+        folder / "reference.npz", inputs=inputs, evidence=evidence, embedding=embedding
+    )
+
+
+@contextlib.contextmanager
+def _without_noise() -> Iterator[None]:
+    """Keep torch's exporter from warning of what it does itself, and of torchvision."""
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated", FutureWarning)
+        yield
+
+
+def _strip(path: Path) -> None:
+    """Take out of the graph what only tells how it was made."""
+    model = onnx.load(path)
+    for part in (model, model.graph, *model.graph.node, *model.graph.value_info):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    onnx.save(model, path)
+
+
+def _compare(
+    folder: Path,
+    inputs: npt.NDArray[np.float32],
+    evidence: npt.NDArray[np.float32],
+    embedding: npt.NDArray[np.float32],
+) -> None:
+    seen, embedded = OnnxCpu(folder / "model.onnx")(inputs)
+    belief = Opinion.from_evidence(evidence).belief
+    apart = np.abs(Opinion.from_evidence(seen).belief - belief).max()
+    scale = max(float(np.abs(embedding).max()), 1.0)
+    apart = max(float(apart), float(np.abs(embedded - embedding).max()) / scale)
+    if not apart <= TOLERANCE:
+        raise ExportError(folder, f"ONNX Runtime differs from torch by {apart:.2g}")
+
+
+def _synthetic(kind: str) -> npt.NDArray[np.float32]:
+    """Return smooth random inputs (6, 1, H, W) of mean 0 and deviation 1."""
+    rng = np.random.default_rng(0)
+    rows = [
+        cv2.GaussianBlur(rng.normal(size=_SHAPES[kind][1:]), (0, 0), 1.0 + i)
+        for i in range(_REFERENCES)
+    ]
+    # Half precision holds them exactly enough and keeps the file small.
+    return np.stack([(r - r.mean()) / r.std() for r in rows])[:, None].astype("f2").astype("f4")
+
+
+def _manifest(folder: Path, recipe: Recipe, results: Results, parameters: int) -> EngineManifest:
+    files = sorted(path.name for path in folder.iterdir())
+    return EngineManifest(
+        format=1,
+        kind=recipe.kind,
+        name=recipe.name,
+        labels=EMOTIONS,
+        preprocessing=preprocess.VERSIONS[recipe.kind],
+        input=Tensor(name=_INPUT[recipe.kind], shape=(None, *_SHAPES[recipe.kind])),
+        parameters=parameters,
+        calibration=Calibration(
+            temperature=results.temperature,
+            data=f"validation people of {', '.join(recipe.data)}",
+            n=results.n,
+        ),
+        training=Training(
+            recipe=recipe.model_dump(mode="json"),
+            data=_sources(recipe),
+            metrics={name: dict(values) for name, values in results.metrics.items()},
+        ),
+        licence=recipe.licence,
+        files={name: sha256(folder / name) for name in files},
+    )
+
+
+def _sources(recipe: Recipe) -> tuple[str, ...]:
+    return tuple(CORPORA[n].source if n in CORPORA else f"the table {n}" for n in recipe.data)
+
+
+def _parameters(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())

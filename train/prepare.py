@@ -1,0 +1,97 @@
+"""From samples to what training and validation are fed with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from engines.engine import tensor
+from engines.labels import EMOTIONS
+from engines.preprocess import voice
+from engines.window import FaceWindow, VoiceWindow, Window
+from train import augment
+from train.data import CORPORA, table
+from train.data.samples import Input, Part, Samples
+from train.recipe import FaceRecipe, Recipe, RecipeError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Held:
+    """Held-out samples of one corpus, preprocessed as live windows are."""
+
+    name: str
+    rows: npt.NDArray[np.float32]
+    """(M, ...) one per face, one or more per voice."""
+    owner: npt.NDArray[np.int64]
+    """(M,) the sample that each row belongs to."""
+    truth: npt.NDArray[np.int64]
+    """(N,) the class of each sample."""
+    strata: tuple[str, ...]
+
+
+def read_part(recipe: Recipe, name: str, data: Path, part: Part) -> Samples:
+    """Read one of a recipe's corpora, or a table below the data folder."""
+    if name.endswith(".csv"):
+        return table.read(data / name, recipe.kind, part)
+    corpus = CORPORA.get(name)
+    if corpus is None or corpus.kind != recipe.kind:
+        known = ", ".join(n for n, c in CORPORA.items() if c.kind == recipe.kind)
+        raise RecipeError(
+            Path(recipe.name), f"{name!r} is no {recipe.kind} corpus; use {known} or a .csv table"
+        )
+    return corpus.read(data, part)
+
+
+def training(recipe: Recipe, data: Path) -> tuple[list[Input], npt.NDArray[np.float32]]:
+    """Return all training items, ready for `vary`, and their targets (N, 7)."""
+    parts = [read_part(recipe, name, data, "train") for name in recipe.data]
+    inputs = [item for samples in parts for item in samples.inputs]
+    if recipe.kind == "voice":
+        inputs = [voice.log_mel(pcm) for pcm in inputs]
+    return inputs, np.concatenate([samples.targets for samples in parts])
+
+
+def vary(recipe: Recipe, items: list[Input], rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Return a varied batch (B, ...) for the recipe's network."""
+    if isinstance(recipe, FaceRecipe):
+        return augment.faces(items, recipe.augment, rng)
+    return augment.voices(items, recipe.augment, rng)
+
+
+def held_out(recipe: Recipe, data: Path) -> list[Held]:
+    """Return the validation samples of every corpus of a recipe."""
+    parts = [(name, read_part(recipe, name, data, "valid")) for name in recipe.data]
+    return [_hold(recipe, name, samples) for name, samples in parts]
+
+
+def window(kind: str, item: Input) -> Window:
+    """Return the window that an engine is given for one sample."""
+    if kind == "face":
+        return FaceWindow(0.0, 0.0, item[None])
+    return VoiceWindow(0.0, item)
+
+
+def _hold(recipe: Recipe, name: str, samples: Samples) -> Held:
+    rows = [tensor(window(recipe.kind, item)) for item in samples.inputs]
+    return Held(
+        name,
+        np.concatenate(rows),
+        np.repeat(np.arange(len(rows)), list(map(len, rows))),
+        samples.targets.argmax(axis=1),
+        samples.strata,
+    )
+
+
+def balance(targets: npt.NDArray[np.float32], power: float) -> npt.NDArray[np.float32]:
+    """Return the weight (7,) of each class: 1/frequency to a power, of mean 1 over the targets."""
+    frequency = targets.mean(axis=0).astype(np.float64)
+    weight = np.maximum(frequency * len(EMOTIONS), 1e-3) ** -power
+    even: npt.NDArray[np.float32] = (weight / (weight * frequency).sum()).astype(np.float32)
+    return even
+
+
+def owners(held: Held) -> Sequence[npt.NDArray[np.int64]]:
+    """Return for every sample the indices of its rows."""
+    return [np.flatnonzero(held.owner == i) for i in range(len(held.truth))]

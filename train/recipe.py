@@ -1,0 +1,167 @@
+"""A recipe: everything that decides which network comes out of training."""
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+
+from engines.errors import CredenceError
+
+Chance = Annotated[float, Field(ge=0, le=1)]
+
+
+class RecipeError(CredenceError):
+    """A recipe that is missing, not YAML, or says something that no recipe can say."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(f"{path}: {problem}")
+        self.path, self.problem = path, problem
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Network(_Part):
+    """The size of a residual network."""
+
+    stem: PositiveInt
+    """Channels of the first convolution."""
+    widths: tuple[PositiveInt, ...] = Field(min_length=1)
+    """Channels of each block."""
+    strides: tuple[PositiveInt, ...]
+    """By how much each block shrinks its input."""
+    dropout: Chance = 0.0
+
+    @model_validator(mode="after")
+    def _one_stride_a_block(self) -> "Network":
+        if len(self.strides) != len(self.widths):
+            raise ValueError(f"{len(self.widths)} widths need as many strides")
+        return self
+
+
+class Optimise(_Part):
+    """How the weights are found: AdamW, a linear warm-up, then a cosine to zero."""
+
+    epochs: PositiveInt
+    batch: PositiveInt
+    rate: PositiveFloat
+    """The highest learning rate."""
+    warmup: Chance = 0.1
+    """The share of all steps in which the rate rises."""
+    decay: NonNegativeFloat = 0.0
+    smoothing: Chance = 0.0
+    """The share of every target that is spread over all classes."""
+    balance: Chance = 0.0
+    """0 counts every sample alike, 1 counts every class alike."""
+    mixup: NonNegativeFloat = 0.0
+    """Both parameters of the beta distribution that pairs are mixed by; 0 mixes none."""
+    average: Chance = 0.0
+    """The exported weights are a running mean with this memory; 0 takes the last ones."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+
+class FaceAugment(_Part):
+    """What a training face may look like beside itself."""
+
+    flip: Chance = 0.0
+    shift_px: NonNegativeFloat = 0.0
+    scale: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    turn_deg: NonNegativeFloat = 0.0
+    light: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """How far gamma and contrast may lie from 1."""
+    occlude: Chance = 0.0
+    blur: Chance = 0.0
+
+
+class VoiceAugment(_Part):
+    """What a training voice may sound like beside itself."""
+
+    crop: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """The largest share of a take that is cut off."""
+    speed: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    pitch: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """How far the frequency axis may be stretched, as another throat would."""
+    noise: Chance = 0.0
+    noise_db: tuple[float, float] = (0.0, 30.0)
+    """Between which signal-to-noise ratios."""
+    colour: NonNegativeFloat = 0.0
+    """Deviation of a random filter, in nepers per mel band."""
+    masks: int = Field(default=0, ge=0)
+    mask_frames: PositiveInt = 30
+    mask_mels: PositiveInt = 8
+
+
+class _Recipe(_Part):
+    name: str
+    data: tuple[str, ...] = Field(min_length=1)
+    """Names of corpora, or CSV tables below the data folder."""
+    licence: str
+    """Of the engine, which follows from its data."""
+    seed: int = 0
+    network: Network
+    optimise: Optimise
+
+
+class FaceRecipe(_Recipe):
+    """How a face engine is made."""
+
+    kind: Literal["face"]
+    augment: FaceAugment = FaceAugment()
+
+
+class VoiceRecipe(_Recipe):
+    """How a voice engine is made."""
+
+    kind: Literal["voice"]
+    augment: VoiceAugment = VoiceAugment()
+
+
+Recipe = FaceRecipe | VoiceRecipe
+_adapter: TypeAdapter[Recipe] = TypeAdapter(Annotated[Recipe, Field(discriminator="kind")])
+_PARTS = (FaceRecipe, VoiceRecipe, Network, Optimise, FaceAugment, VoiceAugment)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe; raise RecipeError with the nearest known key where one is unknown."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RecipeError(path, "no such recipe; train/recipes/ holds those of Credence") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RecipeError(path, f"is no YAML that can be read ({_one_line(error)})") from error
+    return parse_recipe(content, path)
+
+
+def parse_recipe(content: object, path: Path) -> Recipe:
+    """Validate what a recipe file holds; ``path`` is only named in the error."""
+    try:
+        return _adapter.validate_python(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"][1:]) or "the recipe"
+        if first["type"] == "extra_forbidden":
+            raise RecipeError(path, f"unknown key {where}{_nearest(where)}") from error
+        raise RecipeError(path, f"{where}: {first['msg'].lower()}") from error
+
+
+def _nearest(where: str) -> str:
+    known = {key for part in _PARTS for key in part.model_fields}
+    close = difflib.get_close_matches(where.rpartition(".")[2], sorted(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
