@@ -3,9 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from engines import preprocess
 from engines.errors import CredenceError
 from engines.fusion import averaging
@@ -18,10 +15,10 @@ from engines.manifest import (
     read_manifest,
 )
 from engines.opinion import Opinion
-from engines.preprocess import face, voice
-from engines.runtime import Runtime
+from engines.preprocess import face, text, voice
+from engines.runtime import Batch, Runtime
 from engines.runtime.onnx import OnnxCpu
-from engines.window import FaceWindow, VoiceWindow, Window
+from engines.window import FaceWindow, TextWindow, VoiceWindow, Window
 
 BUNDLES = Path(__file__).parent / "bundles"
 """The engines that ship with Credence, a folder each."""
@@ -51,7 +48,7 @@ class Engine:
     def judge(self, window: Window) -> Opinion:
         """Return one opinion over `labels.EMOTIONS` on a window of this engine's kind.
 
-        A window gives several rows (one per face crop, one per voice segment). They rest on
+        A window gives several rows (one per face crop, voice segment or 48 words). They rest on
         the same moment, so their opinions are averaged.
         """
         evidence, _ = self.runtime(tensor(window))
@@ -72,15 +69,15 @@ def open_engine(path: Path) -> Engine:
     return Engine(path, manifest, digest, OnnxCpu(path / "model.onnx"))
 
 
-def tensor(window: Window) -> npt.NDArray[np.float32]:
+def tensor(window: Window) -> Batch:
     """Return what the network of the window's kind is given (n, ...), n ≥ 1."""
     match window:
         case FaceWindow():
             return face.tensor(window)
         case VoiceWindow():
             return voice.tensor(window)
-        case _:
-            raise TypeError(f"no preprocessing for {type(window).__name__} yet")
+        case TextWindow():
+            return text.tensor(window)
 
 
 def shipped(kind: Modality) -> Path:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from engines.manifest import BrokenBundleError
+from engines.runtime import Batch
 
 
 class OnnxCpu:
@@ -29,9 +30,7 @@ class OnnxCpu:
             ) from error
         self._input = self._session.get_inputs()[0].name
 
-    def __call__(
-        self, batch: npt.NDArray[np.float32]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    def __call__(self, batch: Batch) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Return evidence (B, K) ≥ 0 and embedding (B, D) of a batch (B, ...)."""
         evidence, embedding = self._session.run(["evidence", "embedding"], {self._input: batch})
         return evidence, embedding
