@@ -93,7 +93,7 @@ def policy(
 
 @app.command()
 def make_table(
-    corpus: Annotated[str, typer.Argument(help="ferplus, ravdess or emodb.")],
+    corpus: Annotated[str, typer.Argument(help="ferplus, ravdess, emodb, goemotions or meld.")],
     data: Data,
     output: Annotated[Path, typer.Option(help="The CSV to write.")],
     part: Annotated[Literal["train", "valid"], typer.Option(help="Which people.")] = "valid",

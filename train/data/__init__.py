@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engines.manifest import Modality
-from train.data import emodb, ferplus, ravdess
+from train.data import emodb, ferplus, goemotions, meld, ravdess
 from train.data.samples import Part, Samples
 
 
@@ -15,7 +15,7 @@ class Corpus:
 
     kind: Modality
     read: Callable[[Path, Part], Samples]
-    """From the data folder and a part; the parts share no person."""
+    """From the data folder and a part; the parts share no person, or as `source` says."""
     source: str
     """For people: what it is and under which licence."""
 
@@ -24,4 +24,6 @@ CORPORA = {
     "ferplus": Corpus("face", ferplus.read, ferplus.SOURCE),
     "ravdess": Corpus("voice", ravdess.read, ravdess.SOURCE),
     "emodb": Corpus("voice", emodb.read, emodb.SOURCE),
+    "goemotions": Corpus("text", goemotions.read, goemotions.SOURCE),
+    "meld": Corpus("text", meld.read, meld.SOURCE),
 }

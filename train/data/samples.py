@@ -13,8 +13,11 @@ from engines.labels import EMOTIONS, Emotion
 
 Part = Literal["train", "valid"]
 
-Input = npt.NDArray[Any]
+Array = npt.NDArray[Any]
 """A face (H, W) uint8 grey, or a voice (samples,) float32 in [-1, 1] at 16 kHz."""
+
+Input = Array | str
+"""A face, a voice or a text."""
 
 
 class DataError(CredenceError):
@@ -35,7 +38,7 @@ class Samples:
     strata: tuple[str, ...]
     """By sample, the group that figures are broken down by, such as `ravdess female`."""
     paths: tuple[str, ...]
-    """By sample, where it lies, as `table` writes it."""
+    """By sample, where it lies, as `table` writes it; of a text, the text."""
 
     def __add__(self, other: Self) -> Self:
         """Return these samples, then the others."""

@@ -106,7 +106,7 @@ def read(path: Path, kind: Modality, part: Part) -> Samples:
 
 def open_table(path: Path, kind: Modality) -> Table:
     """Read and check a table for an engine of a kind; raise TableError at the first fault."""
-    source = "text" if kind == "text" else "path"
+    source = _column(kind)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             lines = csv.DictReader(file, skipinitialspace=True)
@@ -130,10 +130,14 @@ def write_corpus(corpus: str, data: Path, path: Path, part: Part) -> None:
     try:
         with path.open("w", encoding="utf-8", newline="") as file:
             out = csv.writer(file, lineterminator="\n")
-            out.writerow(("path", "label", "group"))
+            out.writerow((_column(CORPORA[corpus].kind), "label", "group"))
             out.writerows(zip(samples.paths, labels, samples.strata, strict=True))
     except OSError as error:
         raise TableError(path, f"cannot be written ({error.strerror})") from error
+
+
+def _column(kind: Modality) -> str:
+    return "text" if kind == "text" else "path"
 
 
 def _check_columns(path: Path, found: Any, source: str) -> None:
@@ -169,6 +173,8 @@ def _parts(rows: list[Row]) -> list[Part]:
 
 
 def _load(folder: Path, source: str, kind: Modality) -> Input:
+    if kind == "text":
+        return source
     if kind == "voice":
         return read_sound(folder / source)
     inside = _IN_ARCHIVE.fullmatch(source)
