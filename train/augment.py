@@ -9,25 +9,26 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.preprocess import face, voice
+from engines.runtime import Batch
 from engines.window import FACE_PX, FaceWindow
-from train.data.samples import Input
+from train.data.samples import Array
 from train.recipe import FaceAugment, VoiceAugment
 
 Float = npt.NDArray[np.float32]
 
 
-def faces(items: list[Input], how: FaceAugment, rng: np.random.Generator) -> Float:
+def faces(items: list[Array], how: FaceAugment, rng: np.random.Generator) -> Float:
     """Return varied faces (B, 1, 48, 48) of crops (48, 48) uint8."""
     crops = np.stack([_vary_face(item, how, rng) for item in items])
     return face.tensor(FaceWindow(0.0, 0.0, crops))
 
 
-def voices(items: list[Input], how: VoiceAugment, rng: np.random.Generator) -> Float:
+def voices(items: list[Array], how: VoiceAugment, rng: np.random.Generator) -> Float:
     """Return one varied segment (B, 1, 64, 300) of each of the log-mels (64, frames)."""
     return np.stack([_vary_voice(item, how, rng) for item in items])
 
 
-def mixup(inputs: Float, targets: Float, beta: float, rng: np.random.Generator) -> None:
+def mixup(inputs: Batch, targets: Float, beta: float, rng: np.random.Generator) -> None:
     """Blend every input (B, ...) and its target (B, 7), in place, with another of the batch."""
     if beta == 0:
         return

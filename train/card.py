@@ -11,6 +11,17 @@ from train.results import Results
 _SEES = {
     "face": "one face, cut out and aligned, 48x48 pixels, grey",
     "voice": "three seconds of one person's speech, as 64 log-mel bands every 10 ms",
+    "text": "up to 48 words of English, as hashed words, pairs and letter n-grams",
+}
+_IS = {
+    "face": "A residual network",
+    "voice": "A residual network",
+    "text": "A convolution over words beside a bag of them,",
+}
+_APART = {
+    "face": "Training and validation share no person, as far as the corpus names people.",
+    "voice": "Training and validation share no person, as far as the corpus names people.",
+    "text": "Training and validation share no comment and no dialogue; speakers as said above.",
 }
 
 _USE = """\
@@ -21,13 +32,22 @@ what is felt; an event is a hint for a human, with its uncertainty beside it.
 ## Prohibited use
 No decision about a person rests on it: not on work, schooling, insurance, credit, policing or
 medicine. Not for inferring emotions at workplaces or in education, which the EU AI Act prohibits
-(Article 5). Not for watching people who do not know. No commercial use, by the licence above.
+(Article 5). Not for watching people who do not know.{terms}
 
 ## Limits
-Few and mostly acted sources, so people, languages, cameras and rooms unlike them are judged
+{limits} are judged
 worse than the figures say, and nothing here measures how much worse. Confidence was calibrated
 on the same corpora; elsewhere, calibrate again.
 """
+_ACTED = {
+    "terms": " No commercial use, by the licence above.",
+    "limits": "Few and mostly acted sources, so people, languages, cameras and rooms unlike them",
+}
+_WRITTEN = {
+    "terms": "",
+    "limits": "Written comments in English and one television series, so spoken words, other\n"
+    "dialects, other topics and all irony that needs context",
+}
 
 
 def engine_card(recipe: Recipe, results: Results, sources: tuple[str, ...], parameters: int) -> str:
@@ -36,7 +56,7 @@ def engine_card(recipe: Recipe, results: Results, sources: tuple[str, ...], para
         # {recipe.name}
 
         Sees {_SEES[recipe.kind]}, and gives evidence for anger, disgust,
-        fear, happiness, neutral, sadness and surprise. A residual network of {parameters:,}
+        fear, happiness, neutral, sadness and surprise. {_IS[recipe.kind]} of {parameters:,}
         parameters, head `calibrated`, temperature {results.temperature:.3f}, preprocessing
         `{VERSIONS[recipe.kind]}`.
 
@@ -49,17 +69,18 @@ def engine_card(recipe: Recipe, results: Results, sources: tuple[str, ...], para
         [
             dedent(head) + "\n".join(f"- {source}" for source in sources),
             "",
-            "Training and validation share no person, as far as the corpus names people.",
+            _APART[recipe.kind],
             "",
-            "## Figures on people never trained on",
+            "## Figures on data never trained on",
             _figures(results),
             "",
-            "Seven classes. The last epoch is exported: no epoch was chosen on these people. The",
-            "temperature was fitted on them, which leaves the decisions of one segment unchanged.",
+            "Seven classes. The last epoch is exported: no epoch was chosen on these parts, but",
+            "the recipe was. The temperature was fitted on them, which leaves the decisions of",
+            "one segment unchanged.",
             f"`docs/training.md` has the commands. Recipe and seed {recipe.seed} stand in"
             " `engine.json`.",
             "",
-            _USE,
+            _USE.format(**(_WRITTEN if recipe.kind == "text" else _ACTED)),
         ]
     )
 
@@ -92,7 +113,7 @@ def policy_card(manifest: PolicyManifest) -> str:
         {manifest.licence}
 
         """)
-        + _USE
+        + _USE.format(**_ACTED)
     )
 
 

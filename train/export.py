@@ -5,6 +5,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import cv2
 import numpy as np
@@ -18,13 +19,16 @@ from engines.labels import EMOTIONS
 from engines.manifest import (
     Calibration,
     EngineManifest,
+    Modality,
     Tensor,
     Training,
     sha256,
     write_manifest,
 )
 from engines.opinion import Opinion
+from engines.preprocess import text
 from engines.preprocess.voice import MELS, SEGMENT_FRAMES
+from engines.runtime import Batch
 from engines.runtime.onnx import OnnxCpu
 from engines.window import FACE_PX
 from train.bundle import ExportError, replacing
@@ -38,9 +42,21 @@ from train.results import Results
 TOLERANCE = 1e-4
 """Largest difference of a belief, or relative one of an embedding, between ONNX and torch."""
 
-_SHAPES = {"face": (1, FACE_PX, FACE_PX), "voice": (1, MELS, SEGMENT_FRAMES)}
-_INPUT = {"face": "faces", "voice": "segments"}
+_SHAPES: Final[dict[Modality, tuple[int, ...]]] = {
+    "face": (1, FACE_PX, FACE_PX),
+    "voice": (1, MELS, SEGMENT_FRAMES),
+    "text": (text.WORDS * text.PIECES,),
+}
+_INPUT: Final[dict[Modality, str]] = {"face": "faces", "voice": "segments", "text": "buckets"}
 _REFERENCES = 6
+_SENTENCES: Final = (
+    "",
+    "No!",
+    "I'm so happy for you, congratulations!",
+    "why would anyone do that it makes me sick",
+    "We were afraid that nobody would come back before the storm reached the coast.",
+    " ".join(["They said that the train leaves at nine and arrives at ten."] * 4),
+)
 
 
 def export(run: Path, bundle: Path) -> None:
@@ -54,14 +70,14 @@ def export(run: Path, bundle: Path) -> None:
     model = model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     with replacing(bundle) as folder:
         write_network(folder, recipe.kind, model)
-        text = engine_card(recipe, results, _sources(recipe), _parameters(model))
-        (folder / "MODEL_CARD.md").write_text(text, encoding="utf-8")
+        card = engine_card(recipe, results, _sources(recipe), _parameters(model))
+        (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
         write_manifest(folder, _manifest(folder, recipe, results, _parameters(model)))
 
 
-def write_network(folder: Path, kind: str, model: nn.Module) -> None:
+def write_network(folder: Path, kind: Modality, model: nn.Module) -> None:
     """Write the network in both forms, with what it computes on synthetic inputs."""
-    inputs = _synthetic(kind)  # (6, 1, H, W)
+    inputs = _synthetic(kind)  # (6, ...)
     example = torch.from_numpy(inputs)
     with torch.inference_mode():
         evidence, embedding = (out.numpy() for out in model(example))
@@ -107,7 +123,7 @@ def _strip(path: Path) -> None:
 
 def _compare(
     folder: Path,
-    inputs: npt.NDArray[np.float32],
+    inputs: Batch,
     evidence: npt.NDArray[np.float32],
     embedding: npt.NDArray[np.float32],
 ) -> None:
@@ -120,8 +136,10 @@ def _compare(
         raise ExportError(folder, f"ONNX Runtime differs from torch by {apart:.2g}")
 
 
-def _synthetic(kind: str) -> npt.NDArray[np.float32]:
-    """Return smooth random inputs (6, 1, H, W) of mean 0 and deviation 1."""
+def _synthetic(kind: Modality) -> Batch:
+    """Return a few sentences, or smooth random inputs (6, 1, H, W) of mean 0 and deviation 1."""
+    if kind == "text":
+        return np.concatenate([text.buckets(text.words(said)) for said in _SENTENCES])
     rng = np.random.default_rng(0)
     rows = [
         cv2.GaussianBlur(rng.normal(size=_SHAPES[kind][1:]), (0, 0), 1.0 + i)

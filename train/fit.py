@@ -22,6 +22,7 @@ from torch.utils.tensorboard import SummaryWriter
 from engines.errors import CredenceError
 from engines.fusion import averaging
 from engines.opinion import Opinion
+from engines.runtime import Batch
 from train import augment, prepare
 from train.calibrate import temperature
 from train.data.samples import Input
@@ -112,7 +113,7 @@ def _train_epoch(
         step = state.epoch * len(batches) + i
         for group in state.optimiser.param_groups:
             group["lr"] = how.rate * _schedule((step + 1) / (how.epochs * len(batches)), how.warmup)
-        x = prepare.vary(recipe, [items[j] for j in batch], rng)  # (B, 1, H, W)
+        x = prepare.vary(recipe, [items[j] for j in batch], rng)  # (B, ...)
         y = (1 - how.smoothing) * targets[batch] + how.smoothing / targets.shape[1]  # (B, 7)
         augment.mixup(x, y, how.mixup, rng)
         with torch.autocast(where.type, torch.bfloat16, enabled=how.precision == "bfloat16"):
@@ -254,8 +255,10 @@ def _resume(state: State, run: Path, where: torch.device) -> State:
     return state
 
 
-def _to(batch: npt.NDArray[np.float32], where: torch.device) -> Tensor:
-    return torch.from_numpy(batch).to(where, memory_format=torch.channels_last)
+def _to(batch: Batch, where: torch.device) -> Tensor:
+    pictures = batch.ndim == 4
+    layout = torch.channels_last if pictures else torch.contiguous_format
+    return torch.from_numpy(batch).to(where, memory_format=layout)
 
 
 def _replace(path: Path, content: bytes) -> None:

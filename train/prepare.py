@@ -10,11 +10,12 @@ import numpy.typing as npt
 from engines.engine import tensor
 from engines.labels import EMOTIONS
 from engines.preprocess import voice
-from engines.window import FaceWindow, VoiceWindow, Window
-from train import augment
+from engines.runtime import Batch
+from engines.window import FaceWindow, TextWindow, VoiceWindow, Window
+from train import augment, augment_text
 from train.data import CORPORA, table
-from train.data.samples import Input, Part, Samples
-from train.recipe import FaceRecipe, Recipe, RecipeError
+from train.data.samples import Array, Input, Part, Samples
+from train.recipe import FaceRecipe, Recipe, RecipeError, TextRecipe
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,8 +23,8 @@ class Held:
     """Held-out samples of one corpus, preprocessed as live windows are."""
 
     name: str
-    rows: npt.NDArray[np.float32]
-    """(M, ...) one per face, one or more per voice."""
+    rows: Batch
+    """(M, ...) one per face, one or more per voice or text."""
     owner: npt.NDArray[np.int64]
     """(M,) the sample that each row belongs to."""
     truth: npt.NDArray[np.int64]
@@ -49,15 +50,18 @@ def training(recipe: Recipe, data: Path) -> tuple[list[Input], npt.NDArray[np.fl
     parts = [read_part(recipe, name, data, "train") for name in recipe.data]
     inputs = [item for samples in parts for item in samples.inputs]
     if recipe.kind == "voice":
-        inputs = [voice.log_mel(pcm) for pcm in inputs]
+        inputs = [voice.log_mel(pcm) for pcm in _arrays(inputs)]
     return inputs, np.concatenate([samples.targets for samples in parts])
 
 
-def vary(recipe: Recipe, items: list[Input], rng: np.random.Generator) -> npt.NDArray[np.float32]:
+def vary(recipe: Recipe, items: list[Input], rng: np.random.Generator) -> Batch:
     """Return a varied batch (B, ...) for the recipe's network."""
+    if isinstance(recipe, TextRecipe):
+        said = [item for item in items if isinstance(item, str)]
+        return augment_text.texts(said, recipe.augment, rng)
     if isinstance(recipe, FaceRecipe):
-        return augment.faces(items, recipe.augment, rng)
-    return augment.voices(items, recipe.augment, rng)
+        return augment.faces(_arrays(items), recipe.augment, rng)
+    return augment.voices(_arrays(items), recipe.augment, rng)
 
 
 def held_out(recipe: Recipe, data: Path) -> list[Held]:
@@ -68,13 +72,15 @@ def held_out(recipe: Recipe, data: Path) -> list[Held]:
 
 def window(kind: str, item: Input) -> Window:
     """Return the window that an engine is given for one sample."""
+    if isinstance(item, str):
+        return TextWindow(0.0, 0.0, item)
     if kind == "face":
         return FaceWindow(0.0, 0.0, item[None])
     return VoiceWindow(0.0, item)
 
 
 def _hold(recipe: Recipe, name: str, samples: Samples) -> Held:
-    rows = [tensor(window(recipe.kind, item)) for item in samples.inputs]
+    rows: list[Array] = [tensor(window(recipe.kind, item)) for item in samples.inputs]
     return Held(
         name,
         np.concatenate(rows),
@@ -82,6 +88,10 @@ def _hold(recipe: Recipe, name: str, samples: Samples) -> Held:
         samples.targets.argmax(axis=1),
         samples.strata,
     )
+
+
+def _arrays(items: Sequence[Input]) -> list[Array]:
+    return [item for item in items if not isinstance(item, str)]
 
 
 def balance(targets: npt.NDArray[np.float32], power: float) -> npt.NDArray[np.float32]:

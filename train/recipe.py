@@ -52,6 +52,19 @@ class Network(_Part):
         return self
 
 
+class TextNetworkSize(_Part):
+    """The size of a network of words."""
+
+    width: PositiveInt
+    """Numbers for each of the 32,768 buckets."""
+    phrases: PositiveInt
+    """Channels of the convolution over three words."""
+    hidden: PositiveInt
+    dropout: Chance = 0.0
+    word_dropout: Chance = 0.0
+    """Of the numbers that the convolution sees."""
+
+
 class Optimise(_Part):
     """How the weights are found: AdamW, a linear warm-up, then a cosine to zero."""
 
@@ -104,6 +117,19 @@ class VoiceAugment(_Part):
     mask_mels: PositiveInt = 8
 
 
+class TextAugment(_Part):
+    """What a training text may say beside itself."""
+
+    drop: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """The share of its words that are left out."""
+    misspell: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """The share of its words of which one letter is another."""
+    unmark: Chance = 0.0
+    """How often it loses `!`, `?`, smileys and emoji."""
+    pieces: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """The share of the words' pieces that are left out."""
+
+
 class _Recipe(_Part):
     name: str
     data: tuple[str, ...] = Field(min_length=1)
@@ -111,7 +137,6 @@ class _Recipe(_Part):
     licence: str
     """Of the engine, which follows from its data."""
     seed: int = 0
-    network: Network
     optimise: Optimise
 
 
@@ -119,6 +144,7 @@ class FaceRecipe(_Recipe):
     """How a face engine is made."""
 
     kind: Literal["face"]
+    network: Network
     augment: FaceAugment = FaceAugment()
 
 
@@ -126,12 +152,31 @@ class VoiceRecipe(_Recipe):
     """How a voice engine is made."""
 
     kind: Literal["voice"]
+    network: Network
     augment: VoiceAugment = VoiceAugment()
 
 
-Recipe = FaceRecipe | VoiceRecipe
+class TextRecipe(_Recipe):
+    """How a text engine is made."""
+
+    kind: Literal["text"]
+    network: TextNetworkSize
+    augment: TextAugment = TextAugment()
+
+    @model_validator(mode="after")
+    def _words_do_not_blend(self) -> "TextRecipe":
+        if self.optimise.mixup:
+            raise ValueError("words cannot be blended; leave optimise.mixup out")
+        return self
+
+
+Recipe = FaceRecipe | VoiceRecipe | TextRecipe
 _adapter: TypeAdapter[Recipe] = TypeAdapter(Annotated[Recipe, Field(discriminator="kind")])
-_PARTS = (FaceRecipe, VoiceRecipe, Network, Optimise, FaceAugment, VoiceAugment)
+_PARTS = (
+    *(FaceRecipe, VoiceRecipe, TextRecipe),
+    *(Network, TextNetworkSize, Optimise),
+    *(FaceAugment, VoiceAugment, TextAugment),
+)
 
 
 def read_recipe(path: Path) -> Recipe:
