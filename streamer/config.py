@@ -136,6 +136,8 @@ class Engines(_Section):
     """Judges faces."""
     voice: EngineFolder = "shipped"
     """Judges voices."""
+    text: EngineFolder = "shipped"
+    """Judges what is said, as far as it is transcribed."""
     policy: EngineFolder = "shipped"
     """Decides which verdicts are trusted. Without one, none is."""
 

@@ -29,7 +29,11 @@ class Ensemble:
 
 def open_ensemble(settings: config.Engines) -> Ensemble:
     """Open every engine that is configured; raise a CredenceError that says what is wrong."""
-    chosen: dict[Modality, str] = {"face": settings.face, "voice": settings.voice}
+    chosen: dict[Modality, str] = {
+        "face": settings.face,
+        "voice": settings.voice,
+        "text": settings.text,
+    }
     engines = {
         kind: open_engine(_folder(choice, kind))
         for kind, choice in chosen.items()
