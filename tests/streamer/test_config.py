@@ -43,7 +43,7 @@ def test_load_every_key() -> None:
         faces: {model: haar, min_score: 1, min_size_px: 1}
         vad: {aggressiveness: 0, pre_roll_s: 0, hangover_s: 1e-1, shortest_s: 0.5}
         windows: {longest_s: 9, ambient_every_s: 3, ambient_shortest_s: 3}
-        engines: {face: none, voice: shipped, policy: none}
+        engines: {face: none, voice: shipped, text: none, policy: none}
         mqtt: {url: "mqtts://h", topic_prefix: home/credence, username: me, password: "123"}
         """
     )
