@@ -31,8 +31,9 @@ the figures a little. The temperature was fitted on them, which leaves decisions
 _APART = {
     "face": "Training and validation share no person, as far as the corpus names people.",
     "voice": "Training and validation share no person, as far as the corpus names people.",
-    "text": "Training and validation are the corpora's own parts: other comments, other dialogues; short\n"
-    "sentences such as thanks occur in both.",
+    "text": """\
+Training and validation are the corpora's own parts: other comments, other dialogues; short
+sentences such as thanks occur in both.""",
 }
 
 _USE = """\
