@@ -63,7 +63,7 @@ def fit(
     ``stop_after`` ends this call after so many epochs in all. Raises RunError if the folder
     belongs to another recipe.
     """
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    where = _device(device)
     _claim(run, recipe)
     items, targets = prepare.training(recipe, data)
     held = prepare.held_out(recipe, data)
@@ -91,6 +91,16 @@ def read_run(run: Path) -> tuple[Recipe, Results, nn.Module]:
     state = _resume(_start(recipe, torch.device("cpu")), run, torch.device("cpu"))
     results = Results.model_validate_json(path.read_bytes())
     return recipe, results, state.average.eval()
+
+
+def _device(name: str) -> torch.device:
+    """Return the device of a name, or the best there is; raise CredenceError if it is not."""
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise CredenceError(f"torch has no device {name} here; use cpu or cuda") from error
+    return device
 
 
 def _train_epoch(
@@ -224,7 +234,7 @@ def _claim(run: Path, recipe: Recipe) -> None:
 
 
 def _recipe_of(run: Path) -> Recipe | None:
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         text = (run / "recipe.json").read_text(encoding="utf-8")
         return parse_recipe(json.loads(text), run / "recipe.json")
     return None

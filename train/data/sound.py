@@ -16,10 +16,13 @@ def read_sound(path: Path) -> npt.NDArray[np.float32]:
         with av.open(str(path)) as container:
             if not container.streams.audio:
                 raise DataError(path, "holds no sound")
-            resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE_HZ)
+            # Channels are averaged below: FFmpeg's own sum of loud ones would clip.
+            resampler = av.AudioResampler(format="fltp", rate=SAMPLE_RATE_HZ)
             decoded = [*container.decode(container.streams.audio[0]), None]
             parts = [
-                part.to_ndarray()[0] for frame in decoded for part in resampler.resample(frame)
+                part.to_ndarray().mean(axis=0)
+                for frame in decoded
+                for part in resampler.resample(frame)
             ]
     except (av.FFmpegError, OSError) as error:
         raise DataError(path, "is no sound that can be read") from error
