@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import ValidationError
 from rich.progress import Progress
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
@@ -89,7 +90,10 @@ def read_run(run: Path) -> tuple[Recipe, Results, nn.Module]:
     if recipe is None or not path.exists():
         raise RunError(run, "no finished run; finish it with `credence-train fit`")
     state = _resume(_start(recipe, torch.device("cpu")), run, torch.device("cpu"))
-    results = Results.model_validate_json(path.read_bytes())
+    try:
+        results = Results.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise RunError(run, "results.json is damaged; run `credence-train fit` again") from error
     return recipe, results, state.average.eval()
 
 
@@ -256,11 +260,14 @@ def _resume(state: State, run: Path, where: torch.device) -> State:
     path = run / "checkpoint.pt"
     if not path.exists():
         return state
-    content = torch.load(path, map_location=where, weights_only=True)
-    state.network.load_state_dict(content["network"])
-    state.average.load_state_dict(content["average"])
-    state.optimiser.load_state_dict(content["optimiser"])
-    state.epoch = content["epoch"]
+    try:
+        content = torch.load(path, map_location=where, weights_only=True)
+        state.network.load_state_dict(content["network"])
+        state.average.load_state_dict(content["average"])
+        state.optimiser.load_state_dict(content["optimiser"])
+        state.epoch = content["epoch"]
+    except Exception as error:  # torch raises whatever its unpacking meets
+        raise RunError(run, "checkpoint.pt is damaged; delete it to train again") from error
     return state
 
 

@@ -21,6 +21,17 @@ def corpora() -> Path:
 
 
 @pytest.fixture(scope="session")
+def some_voices(corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the folder of a part of the voices: every seventh file."""
+    folder = tmp_path_factory.mktemp("some")
+    for corpus in ("ravdess", "emodb"):
+        (folder / "voice" / corpus).mkdir(parents=True)
+        for path in sorted((corpora / "voice" / corpus).glob("*.flac"))[::7]:
+            (folder / "voice" / corpus / path.name).symlink_to(path.resolve())
+    return folder
+
+
+@pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a folder with `faces.csv`: 70 pictures of stripes, whose direction is the emotion."""
     folder = tmp_path_factory.mktemp("tiny")

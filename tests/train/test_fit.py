@@ -87,6 +87,16 @@ def test_fit_refuses_the_run_of_another_recipe(run: Path, tiny: Path) -> None:
         fit(recipe(seed=2), tiny, run)
 
 
+def test_a_damaged_run_is_a_sentence(run: Path, tiny: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / "results.json").write_text("{}")
+    with pytest.raises(RunError, match=r"results\.json is damaged"):
+        export(tmp_path / "run", tmp_path / "bundle")
+    (tmp_path / "run" / "checkpoint.pt").write_bytes(b"PK")
+    with pytest.raises(RunError, match=r"checkpoint\.pt is damaged"):
+        fit(recipe(), tiny, tmp_path / "run", device="cpu")
+
+
 def test_fit_says_when_the_loss_is_lost(tiny: Path, tmp_path: Path) -> None:
     how = recipe(optimise={"epochs": 3, "batch": 8, "rate": 1e30})
     with pytest.raises(CredenceError, match=r"lower optimise\.rate"):

