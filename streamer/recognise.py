@@ -31,7 +31,7 @@ def open_ensemble(settings: config.Engines) -> Ensemble:
     """Open every engine that is configured; raise a CredenceError that says what is wrong."""
     chosen: dict[Modality, str] = {"face": settings.face, "voice": settings.voice}
     engines = {
-        kind: open_engine(_folder(choice, kind))
+        kind: open_engine(_folder(choice, kind), kind)
         for kind, choice in chosen.items()
         if choice != "none"
     }
