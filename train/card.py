@@ -13,6 +13,8 @@ _SEES = {
     "voice": "three seconds of one person's speech, as 64 log-mel bands every 10 ms",
 }
 
+_FERPLUS = ("FER2013 names nobody: one person may have pictures in both parts.",)
+
 _USE = """\
 ## Intended use
 Research, and trials with people who know of them and agree. It judges what is *expressed*, not
@@ -21,12 +23,12 @@ what is felt; an event is a hint for a human, with its uncertainty beside it.
 ## Prohibited use
 No decision about a person rests on it: not on work, schooling, insurance, credit, policing or
 medicine. Not for inferring emotions at workplaces or in education, which the EU AI Act prohibits
-(Article 5). Not for watching people who do not know. No commercial use, by the licence above.
+(Article 5). Not for watching people who do not know.
 
 ## Limits
-Few and mostly acted sources, so people, languages, cameras and rooms unlike them are judged
-worse than the figures say, and nothing here measures how much worse. Confidence was calibrated
-on the same corpora; elsewhere, calibrate again.
+People, languages, cameras and rooms unlike those in the data are judged worse than the figures
+say, and nothing here measures how much worse. Acted emotion is stronger than the emotion of
+everyday life. Confidence was calibrated on the same corpora; elsewhere, calibrate again.
 """
 
 
@@ -49,9 +51,10 @@ def engine_card(recipe: Recipe, results: Results, sources: tuple[str, ...], para
         [
             dedent(head) + "\n".join(f"- {source}" for source in sources),
             "",
-            "Training and validation share no person, as far as the corpus names people.",
+            "Training and validation share no person, as far as the data name people.",
+            *(_FERPLUS if "ferplus" in recipe.data else ()),
             "",
-            "## Figures on people never trained on",
+            "## Figures on validation data, never trained on",
             _figures(results),
             "",
             "Seven classes. The last epoch is exported: no epoch was chosen on these people. The",
