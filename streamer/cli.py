@@ -188,6 +188,8 @@ def _run(work: Coroutine[object, object, T]) -> T:
         raise typer.Exit(130) from None
     except ExceptionGroup as group:
         if group.subgroup(BrokenPipeError):
+            # Whoever read has seen enough; Python would still try to flush what is left.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(1) from None
         mendable, others = group.split(CredenceError)
         if mendable is None or others is not None:
