@@ -19,6 +19,7 @@ from streamer.settings import describe, section
 _COMMANDS = {
     "credence": "streamer.cli",
     "credence-engines": "engines.cli",
+    "credence-train": "train.cli",
 }
 
 _INTRODUCTION = """\

@@ -11,7 +11,13 @@ from rich.table import Table
 
 from engines.engine import BUNDLES, open_engine
 from engines.errors import CredenceError
-from engines.manifest import EngineManifest, PolicyManifest, check_files, read_manifest
+from engines.manifest import (
+    BrokenBundleError,
+    EngineManifest,
+    PolicyManifest,
+    check_files,
+    read_manifest,
+)
 from engines.verify import verify as verify_engine
 
 app = typer.Typer(
@@ -35,12 +41,20 @@ def main() -> None:
 
 @app.command("list")
 def list_(
-    folder: Annotated[Path, typer.Argument(help="A folder of bundles.")] = BUNDLES,
+    folder: Annotated[
+        Path, typer.Argument(help="A folder of bundles.", show_default="the shipped ones")
+    ] = BUNDLES,
 ) -> None:
     """List the bundles in a folder; the shipped ones by default."""
+    if not folder.is_dir():
+        raise BrokenBundleError(folder, "there is no such folder")
     table = Table("name", "kind", "hash", "parameters", "licence")
     for bundle in sorted(path.parent for path in folder.glob("*/engine.json")):
-        manifest, digest = read_manifest(bundle)
+        try:
+            manifest, digest = read_manifest(bundle)
+        except BrokenBundleError as error:
+            table.add_row(bundle.name, "", "", "", error.problem)
+            continue
         size = f"{manifest.parameters:,}" if isinstance(manifest, EngineManifest) else ""
         table.add_row(bundle.name, manifest.kind, digest, size, manifest.licence)
     Console().print(table)

@@ -8,6 +8,7 @@ from engines.errors import CredenceError
 from engines.fusion import averaging
 from engines.labels import EMOTIONS
 from engines.manifest import (
+    MODEL,
     BrokenBundleError,
     EngineManifest,
     Modality,
@@ -52,21 +53,27 @@ class Engine:
         the same moment, so their opinions are averaged.
         """
         evidence, _ = self.runtime(tensor(window))
-        return averaging([Opinion.from_evidence(row) for row in evidence])
+        try:
+            return averaging([Opinion.from_evidence(row) for row in evidence])
+        except ValueError as error:
+            raise BrokenBundleError(self.path, f"its network gives nonsense ({error})") from error
 
 
-def open_engine(path: Path) -> Engine:
+def open_engine(path: Path, kind: Modality | None = None) -> Engine:
     """Open the bundle in a folder for use on this machine.
 
-    Raises BrokenBundleError if a file is missing, damaged or does not load, and
-    EngineContractError if it was made for other labels or other preprocessing.
+    Raises BrokenBundleError if it is of another ``kind`` than asked for, or a file is missing,
+    damaged or does not load, and EngineContractError if it was made for other labels or other
+    preprocessing.
     """
     manifest, digest = read_manifest(path)
-    if not isinstance(manifest, EngineManifest):
-        raise BrokenBundleError(path, "this is a policy, not an engine")
+    if not isinstance(manifest, EngineManifest) or (kind and manifest.kind != kind):
+        raise BrokenBundleError(
+            path, f"this is a {manifest.kind} bundle, where {kind or 'an engine'} is wanted"
+        )
     _check_contract(path, manifest)
     check_files(path, manifest.files)
-    return Engine(path, manifest, digest, OnnxCpu(path / "model.onnx"))
+    return Engine(path, manifest, digest, OnnxCpu(path / MODEL, manifest.input.shape))
 
 
 def tensor(window: Window) -> Batch:
@@ -78,11 +85,6 @@ def tensor(window: Window) -> Batch:
             return voice.tensor(window)
         case TextWindow():
             return text.tensor(window)
-
-
-def shipped(kind: Modality) -> Path:
-    """Return the folder of the shipped engine of a kind."""
-    return BUNDLES / kind
 
 
 def _check_contract(path: Path, manifest: EngineManifest) -> None:

@@ -3,14 +3,23 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from engines.errors import CredenceError
 from engines.fusion import Rule
 
 MANIFEST = "engine.json"
+MODEL = "model.onnx"
+REFERENCE = "reference.npz"
 
 Modality = Literal["face", "voice", "text"]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -70,6 +79,12 @@ class EngineManifest(_Part):
     files: dict[FileName, str]
     """SHA-256 of every other file in the folder, by name."""
 
+    @model_validator(mode="after")
+    def _network_is_covered(self) -> Self:
+        if missing := {MODEL, REFERENCE} - self.files.keys():
+            raise ValueError(f"no checksum of {' and '.join(sorted(missing))}")
+        return self
+
 
 class Threshold(_Part):
     """A confidence from which verdicts are trusted, and the guarantee behind it."""
@@ -114,7 +129,7 @@ def read_manifest(folder: Path) -> tuple[EngineManifest | PolicyManifest, str]:
         ) from error
     try:
         manifest = _adapter.validate_python(json.loads(raw))
-    except (ValidationError, ValueError) as error:
+    except (ValidationError, ValueError, RecursionError) as error:
         raise BrokenBundleError(folder, f"{MANIFEST} is damaged: {_first_line(error)}") from error
     return manifest, hashlib.sha256(raw).hexdigest()[:16]
 
@@ -144,8 +159,9 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _first_line(error: ValidationError | ValueError) -> str:
+def _first_line(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}"
+        where = ".".join(map(str, first["loc"])) or "the manifest"
+        return f"{where}: {first['msg'].lower()}"
     return str(error)

@@ -35,8 +35,9 @@ class Opinion:
         if not (np.isfinite(e).all() and (e >= 0).all()):
             raise ValueError("evidence must be finite and not negative")
         classes = e.shape[-1]
-        total = e.sum(axis=-1, keepdims=True)
         most = classes / LEAST_UNCERTAINTY - classes
+        e = np.minimum(e, 1e100)  # so that the sum cannot overflow
+        total = e.sum(axis=-1, keepdims=True)
         e = e * np.minimum(1.0, most / np.maximum(total, 1.0))
         strength = e.sum(axis=-1, keepdims=True) + classes
         return cls(belief=e / strength, uncertainty=(classes / strength)[..., 0])

@@ -122,7 +122,7 @@ def open_policy(path: Path, engines: Mapping[Modality, str]) -> Policy:
     """
     manifest, digest = read_manifest(path)
     if not isinstance(manifest, PolicyManifest):
-        raise BrokenBundleError(path, "this is an engine, not a policy")
+        raise BrokenBundleError(path, f"this is a {manifest.kind} bundle, where a policy is wanted")
     check_files(path, manifest.files)
     for kind, found in engines.items():
         expected = manifest.engines.get(kind, "none")

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.engine import Engine
-from engines.manifest import BrokenBundleError
+from engines.manifest import REFERENCE, BrokenBundleError
 from engines.opinion import Array, Opinion
 
 TOLERANCE = 1e-3
@@ -23,8 +23,11 @@ class Verified:
 
 def verify(engine: Engine) -> Verified:
     """Run the engine on its reference inputs; raise BrokenBundleError if opinions differ."""
-    with np.load(engine.path / "reference.npz") as reference:
-        inputs, expected = reference["inputs"], reference["evidence"]
+    try:
+        with np.load(engine.path / REFERENCE) as reference:
+            inputs, expected = reference["inputs"], reference["evidence"]
+    except (OSError, KeyError, ValueError) as error:
+        raise BrokenBundleError(engine.path, f"{REFERENCE} cannot be read ({error})") from error
     evidence, _ = engine.runtime(inputs)
     difference = float(np.abs(_masses(evidence) - _masses(expected)).max())
     if not difference <= TOLERANCE:

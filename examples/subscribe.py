@@ -31,8 +31,12 @@ async def subscribe(url: str, count: int) -> None:
         await client.subscribe("credence/+/+/event", qos=1)
         print("listening", file=sys.stderr, flush=True)
         async for message in client.messages:
-            event = json.loads(message.payload)
-            key = (event["source"], event["id"])
+            try:
+                event = json.loads(message.payload)
+                key = (event["source"], event["id"])
+            except (ValueError, TypeError, KeyError):
+                print(f"no event on {message.topic}", file=sys.stderr)
+                continue
             if key in seen:  # at least once means sometimes twice
                 continue
             seen.append(key)
@@ -52,8 +56,10 @@ def main() -> None:
     options = parser.parse_args()
     try:
         asyncio.run(subscribe(options.url, options.count))
-    except aiomqtt.MqttError as error:
-        sys.exit(f"{urlsplit(options.url).hostname}: {error}")
+    except (aiomqtt.MqttError, ValueError) as error:
+        sys.exit(f"{options.url.rpartition('@')[2]}: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable
+from asyncio import FIRST_COMPLETED
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -105,6 +106,16 @@ class Client(aiomqtt.Client):
             if isinstance(granted, ReasonCode) and granted.is_failure:
                 raise RefusedError(f"subscribe to {', '.join(filters)}", granted)
 
+    async def received(self) -> AsyncGenerator[aiomqtt.Message, None]:
+        """Yield messages, also those that came just before a loss; then raise MqttError."""
+        try:
+            async for message in self.messages:
+                yield message
+        except aiomqtt.MqttError:
+            while not self._queue.empty():  # the parent would drop them
+                yield self._queue.get_nowait()
+            raise
+
     async def __aenter__(self) -> Self:
         try:
             return await super().__aenter__()
@@ -129,13 +140,21 @@ class Client(aiomqtt.Client):
         self._disconnected.exception()  # asyncio complains of a loss that nobody looked at
 
     async def _wait_for(self, fut: Awaitable[T], timeout: float | None) -> T:  # noqa: ASYNC109
-        # The parent's asyncio.wait_for swallows, before Python 3.12, a cancellation that comes
-        # together with the result.
+        # The parent's waits out its timeout after a loss, and before Python 3.12 swallows a
+        # cancellation that comes together with the result.
+        answer = asyncio.ensure_future(fut)
+        within_s = timeout or self.timeout
         try:
-            async with asyncio.timeout(timeout or self.timeout):
-                return await fut
-        except TimeoutError:
-            raise aiomqtt.MqttError("no answer") from None
+            await asyncio.wait(
+                (answer, self._disconnected), timeout=within_s, return_when=FIRST_COMPLETED
+            )
+            if answer.done():
+                return answer.result()
+            if self._disconnected.done():
+                raise aiomqtt.MqttError("connection lost") from self._disconnected.exception()
+            raise aiomqtt.MqttError("no answer") from TimeoutError()
+        finally:
+            answer.cancel()
 
     def _client_connect(self) -> None:
         # In a thread of the parent's: connecting and reading certificates block.

@@ -2,15 +2,15 @@
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Coroutine
 from contextlib import nullcontext
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO, TypeVar
 
-import cv2
 import structlog
 import typer
 
@@ -46,9 +46,20 @@ SetOption = Annotated[
 ]
 
 
+def _level(name: str) -> str:
+    from streamer.addresses import topic_level
+
+    try:
+        return name if name == "+" else topic_level(name)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 def main() -> None:
     """Run the command; what a user can mend is one sentence on standard error and exit code 2."""
     _log_to_stderr()
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - as long as the process
     try:
         app()
     except CredenceError as error:
@@ -98,7 +109,7 @@ def replay(
         broker = _broker(configuration.Mqtt.parse(mqtt, prefix))
         sink = MqttSink(broker, loaded.node)
     to_stdout = str(output) == "-"
-    with nullcontext(sys.stdout) if to_stdout else _writable(output) as file:
+    with nullcontext(sys.stdout) if to_stdout else _writable(output, files) as file:
         failed = _run(player.run(files, JsonLines(file), sink))
     for error in failed:
         _say(error)
@@ -109,8 +120,9 @@ def replay(
 @app.command()
 def watch(
     mqtt: Annotated[str, typer.Option(metavar="URL", help="The broker.")] = "mqtt://localhost:1883",
-    node: Annotated[str, typer.Option(help="Only this node.")] = "+",
-    camera: Annotated[str, typer.Option(help="Only this camera.")] = "+",
+    node: Annotated[str, typer.Option(help="Only this node.", callback=_level)] = "+",
+    camera: Annotated[str, typer.Option(help="Only this camera.", callback=_level)] = "+",
+    prefix: Annotated[str, typer.Option(help="What the topics begin with.")] = "credence",
     as_json: Annotated[bool, typer.Option("--json", help="Print events as they came.")] = False,
 ) -> None:
     """Show events as they arrive at a broker."""
@@ -118,7 +130,13 @@ def watch(
     from streamer.watch import watch
 
     _run(
-        watch(_broker(Mqtt.parse(mqtt)), node=node, camera=camera, as_json=as_json, out=sys.stdout)
+        watch(
+            _broker(Mqtt.parse(mqtt, prefix)),
+            node=node,
+            camera=camera,
+            as_json=as_json,
+            out=sys.stdout,
+        )
     )
 
 
@@ -142,9 +160,10 @@ def check(
 def demo(config: ConfigOption = None, settings: SetOption = None) -> None:
     """Show what Credence does, on a clip that it makes itself."""
     from streamer import config as configuration
-    from streamer.demo import demo
+    from streamer.demo import demo, example
 
-    _run(demo(configuration.load(config, settings or []), sys.stdout))
+    with example() as clip:
+        _run(demo(configuration.load(config, settings or []), clip, sys.stdout))
 
 
 def _log_to_stderr() -> None:
@@ -160,12 +179,18 @@ def _log_to_stderr() -> None:
 
 
 def _run(work: Coroutine[object, object, T]) -> T:
+    import cv2
+
     cv2.setNumThreads(1)  # a pool per camera would cost more than it gains
     try:
         return asyncio.run(work)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     except ExceptionGroup as group:
+        if group.subgroup(BrokenPipeError):
+            # Whoever read has seen enough; Python would still try to flush what is left.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from None
         mendable, others = group.split(CredenceError)
         if mendable is None or others is not None:
             raise
@@ -180,16 +205,19 @@ def _first(group: ExceptionGroup[CredenceError]) -> CredenceError:
 def _time(text: str | None) -> datetime | None:
     if text is None:
         return None
+    from streamer.source import utc
+
     try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
+        return utc(text)
+    except (ValueError, OverflowError):
         raise typer.BadParameter(
             f"{text!r} is no time; write it as in 2026-11-21T09:00:00Z", param_hint="--start"
         ) from None
-    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-def _writable(path: Path) -> TextIO:
+def _writable(path: Path, files: list[Path]) -> TextIO:
+    if path.exists() and any(file.exists() and path.samefile(file) for file in files):
+        raise typer.BadParameter(f"{path} is one of the recordings", param_hint="--output")
     try:
         return path.open("w", encoding="utf-8")
     except OSError as error:

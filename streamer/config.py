@@ -55,7 +55,6 @@ def _host_name() -> str:
 
 _Real = Annotated[float, BeforeValidator(_no_truth)]
 _Whole = Annotated[int, BeforeValidator(_no_truth)]
-Seconds = Annotated[_Real, Field(gt=0)]
 TopicLevel = Annotated[str, AfterValidator(addresses.topic_level)]
 EngineFolder = Annotated[str, PathUnless(("shipped", "none")), AfterValidator(addresses.path)]
 
@@ -79,7 +78,7 @@ class Camera(_Section):
 class Video(_Section):
     """How pictures are taken from a stream."""
 
-    sample_every_s: Seconds = 0.4
+    sample_every_s: Annotated[_Real, Field(ge=0.02, le=60)] = 0.4
     """Seconds of the stream between the pictures in which faces are looked for."""
 
 
@@ -91,7 +90,7 @@ class Faces(_Section):
     always takes the cascade; a path names a YuNet model (`.onnx`)."""
     min_score: Annotated[_Real, Field(ge=0, le=1)] = 0.6
     """Faces that the detector is less sure of are left out."""
-    min_size_px: Annotated[_Whole, Field(ge=1)] = 24
+    min_size_px: Annotated[_Whole, Field(ge=1, le=10_000)] = 24
     """Smaller faces are left out; pixels of the original picture."""
 
 
@@ -101,22 +100,22 @@ class Vad(_Section):
     aggressiveness: Annotated[_Whole, Field(ge=0, le=3)] = 3
     """How readily sound is taken for noise: 3 misses the most speech and lets the least noise in.
     """
-    pre_roll_s: Annotated[_Real, Field(ge=0)] = 0.2
+    pre_roll_s: Annotated[_Real, Field(ge=0, le=5)] = 0.2
     """Sound kept from before the moment at which speech was noticed."""
-    hangover_s: Seconds = 0.5
+    hangover_s: Annotated[_Real, Field(ge=0.03, le=10)] = 0.5
     """Silence that ends an utterance."""
-    shortest_s: Seconds = 0.3
+    shortest_s: Annotated[_Real, Field(ge=0.03, le=10)] = 0.3
     """Shorter utterances are taken for noise. Less than `windows.longest_s`."""
 
 
 class Windows(_Section):
     """How long the stretches are that get one verdict each."""
 
-    longest_s: Seconds = 8.0
+    longest_s: Annotated[_Real, Field(ge=1, le=60)] = 8.0
     """Longer utterances are cut at their quietest point."""
-    ambient_every_s: Seconds = 2.0
+    ambient_every_s: Annotated[_Real, Field(ge=0.5, le=600)] = 2.0
     """Length of a window while a face is seen and nobody speaks."""
-    ambient_shortest_s: Seconds = 1.0
+    ambient_shortest_s: Annotated[_Real, Field(ge=0.1, le=600)] = 1.0
     """Shorter rests between utterances get no window. At most `windows.ambient_every_s`."""
 
     @model_validator(mode="after")

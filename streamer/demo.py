@@ -1,6 +1,9 @@
 """`credence demo`: the pipeline on a clip that it makes itself, shown as lines."""
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
@@ -20,6 +23,15 @@ The same events as JSON, from a recording of yours, and to a broker:
   credence replay FILE --mqtt mqtt://localhost:1883     (and see them with: credence watch)"""
 
 
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """The recording that is shown."""
+
+    path: Path
+    spoken: bool
+    """Whether there is speech in it."""
+
+
 class Lines:
     """Shows each event as a line for people."""
 
@@ -32,14 +44,19 @@ class Lines:
         self._console.print(event_line(event.data.camera, event, ascii_only=ascii_only))
 
 
-async def demo(config: Config, out: TextIO) -> None:
-    """Make the clip, replay it at its own pace, and say what to do next."""
-    player = open_replay(config, realtime=True, began=datetime.now(UTC))
+@contextmanager
+def example() -> Iterator[Clip]:
+    """Make the clip in a folder that goes afterwards."""
     with tempfile.TemporaryDirectory() as folder:
-        clip = Path(folder) / "astronaut.mp4"
-        spoken = make_clip(clip)
-        print("A portrait of Eileen Collins (NASA), speaking with espeak-ng's voice:", file=out)
-        if not spoken:
-            print("(espeak-ng is not installed, so the portrait is silent)", file=out)
-        await player.run([clip], Lines(out))
+        path = Path(folder) / "astronaut.mp4"
+        yield Clip(path, spoken=make_clip(path))
+
+
+async def demo(config: Config, clip: Clip, out: TextIO) -> None:
+    """Replay the clip at its own pace, and say what to do next."""
+    player = open_replay(config, realtime=True, began=datetime.now(UTC))
+    print("A portrait of Eileen Collins (NASA), speaking with espeak-ng's voice:", file=out)
+    if not clip.spoken:
+        print("(espeak-ng is not installed, so the portrait is silent)", file=out)
+    await player.run([clip.path], Lines(out))
     print(NEXT_STEPS, file=out)

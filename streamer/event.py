@@ -9,22 +9,25 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from engines.labels import Emotion
+from engines.labels import EMOTIONS, Emotion
 from engines.manifest import Modality
-from engines.verdict import Reason
+from engines.verdict import MODALITIES, Reason
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 
-Number = Annotated[float, AfterValidator(lambda value: round(value, 9))]
-Share = Annotated[Number, Field(ge=0, le=1)]
-Belief = dict[Emotion, Share]
+_nine_decimals = AfterValidator(lambda value: round(value, 9))
+Number = Annotated[float, _nine_decimals]
+Share = Annotated[float, Field(ge=0, le=1), _nine_decimals]
+Belief = Annotated[dict[Emotion, Share], Field(min_length=len(EMOTIONS))]
 Absence = Literal["no_face", "no_voice", "no_text", "no_engine", "several_people"]
 WindowKind = Literal["speech", "ambient"]
 Phase = Literal["update", "final"]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", json_schema_serialization_defaults_required=True
+    )
 
 
 class WindowSpan(_Part):
@@ -88,7 +91,7 @@ class EmotionData(_Part):
     """Beliefs and uncertainty sum to 1."""
     conflict: Share
     """The largest disagreement between two modalities."""
-    opinions: dict[Modality, ModalityOpinion]
+    opinions: Annotated[dict[Modality, ModalityOpinion], Field(min_length=len(MODALITIES))]
     transcript: Transcript | None
     engines: dict[Modality, str]
     """The hash of each engine that ran."""

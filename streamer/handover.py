@@ -29,7 +29,7 @@ class Handover(Generic[T]):
     """
 
     def __init__(
-        self, blocking: Callable[[threading.Event], Iterator[T]], *, name: str, depth: int = 64
+        self, blocking: Callable[[threading.Event], Iterator[T]], *, name: str, depth: int = 16
     ) -> None:
         self._blocking = blocking
         self._stop = threading.Event()

@@ -95,11 +95,7 @@ class Link:
             return
         self._told = reason
         address = self._broker.address
-        log.warning(
-            f"cannot use the broker at {address}: {reason}; trying again until it works",
-            broker=address,
-            reason=reason,
-        )
+        log.warning(f"cannot use the broker at {address}: {reason}; trying again until it works")
 
 
 def plain_reason(error: BaseException) -> str:

@@ -35,7 +35,7 @@ def open_ensemble(settings: config.Engines) -> Ensemble:
         "text": settings.text,
     }
     engines = {
-        kind: open_engine(_folder(choice, kind))
+        kind: open_engine(_folder(choice, kind), kind)
         for kind, choice in chosen.items()
         if choice != "none"
     }

@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from streamer.announce import Announcer
 from streamer.config import Config
 from streamer.event import EmotionEvent
 from streamer.faces import Finder, open_finder
-from streamer.flow import Media
+from streamer.flow import Epoch, Media
 from streamer.handover import Handover
 from streamer.pipeline import events
 from streamer.recognise import Ensemble, open_ensemble
@@ -39,10 +39,12 @@ class Sinks:
 
     output: Output
     mqtt: MqttSink | None
+    writer: Worker
+    """The thread for the output: who reads it may be slow, and the loop must go on."""
 
     async def put(self, event: EmotionEvent) -> None:
         """Write the next event, and wait until the broker's queue has room for it."""
-        self.output.put(event)
+        await self.writer.run(self.output.put, event)
         if self.mqtt:
             await self.mqtt.put(event)
 
@@ -71,25 +73,25 @@ class Replay:
 
         Returns the errors of those that could not be read; the others are not disturbed.
         """
-        if mqtt is None:
-            return await self._all(files, Sinks(output, None))
-        async with asyncio.TaskGroup() as group:
-            group.create_task(mqtt.run(), name="mqtt")
-            failed = await self._all(files, Sinks(output, mqtt))
-            await mqtt.close()
-        return failed
+        with closing(Worker("engines")) as engines, closing(Worker("output")) as writer:
+            sinks = Sinks(output, mqtt, writer)
+            if mqtt is None:
+                return await self._all(files, engines, sinks)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(mqtt.run(), name="mqtt")
+                failed = await self._all(files, engines, sinks)
+                await mqtt.close()
+            return failed
 
-    async def _all(self, files: Sequence[Path], sinks: Sinks) -> list[UnreadableError]:
+    async def _all(
+        self, files: Sequence[Path], worker: Worker, sinks: Sinks
+    ) -> list[UnreadableError]:
         failed = []
-        worker = Worker("engines")
-        try:
-            for path, camera in zip(files, camera_names(files), strict=True):
-                try:
-                    await self._one(path, camera, worker, sinks)
-                except UnreadableError as error:
-                    failed.append(error)
-        finally:
-            worker.close()
+        for path, camera in zip(files, camera_names(files), strict=True):
+            try:
+                await self._one(path, camera, worker, sinks)
+            except UnreadableError as error:
+                failed.append(error)
         return failed
 
     async def _one(self, path: Path, camera: str, worker: Worker, sinks: Sinks) -> None:
@@ -100,22 +102,33 @@ class Replay:
         )
         count = 0
         async with Handover[Media](recording.read, name=camera) as media:
-            await sinks.status(camera, online=True)
             stream = events(
-                aiter(media),
+                _announced(aiter(media), camera, sinks),
                 config=self.config,
                 finder=self.finder,
                 ensemble=self.ensemble,
                 announcer=announcer,
                 worker=worker,
             )
-            async with aclosing(stream):
-                async for event in stream:
-                    count += 1
-                    await sinks.put(event)
-            await sinks.status(camera, online=False)
+            try:
+                async with aclosing(stream):
+                    async for event in stream:
+                        count += 1
+                        await sinks.put(event)
+            finally:
+                await sinks.status(camera, online=False)
         if not count:
             log.warning("nobody is seen or heard in the recording", file=path.name)
+
+
+async def _announced(
+    media: AsyncIterator[Media], camera: str, sinks: Sinks
+) -> AsyncIterator[Media]:
+    """Let media pass, and say that the camera is online when there are any."""
+    async for item in media:
+        if isinstance(item, Epoch):
+            await sinks.status(camera, online=True)
+        yield item
 
 
 def open_replay(config: Config, *, realtime: bool = False, began: datetime | None = None) -> Replay:

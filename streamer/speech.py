@@ -118,10 +118,12 @@ class _Background:
     def __init__(self) -> None:
         self._recent: deque[float] = deque(maxlen=_frames(_BACKGROUND_S))
         self._floor = _LEAST_ENERGY
+        self._count = 0
 
     def exceeded_by(self, energy: float) -> bool:
         self._recent.append(energy)
-        if len(self._recent) % 10 == 0:
+        self._count += 1
+        if self._count % 10 == 0:
             self._floor = float(np.percentile(self._recent, 10))
         return energy > max(self._floor * _ABOVE, _LEAST_ENERGY)
 

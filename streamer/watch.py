@@ -39,7 +39,7 @@ async def watch(
             broker.topic(node, camera, "status"),
             broker.topic(node, camera, "event"),
         )
-        async for message in client.messages:
+        async for message in client.received():
             viewer.show(message)
 
     try:

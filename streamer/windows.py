@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 import numpy as np
 
 from engines.manifest import Modality
-from engines.window import FaceWindow, VoiceWindow
+from engines.window import SAMPLE_RATE_HZ, FaceWindow, VoiceWindow
 from streamer import config
 from streamer.event import Absence, WindowKind
 from streamer.flow import Epoch, Face, Listening, Sighting, Utterance, Window
@@ -56,7 +56,7 @@ class Windower:
         while self._utterances:
             yield from self._speech(self._utterances.popleft())
         if self._sightings:
-            end_s = self._sightings[-1].pts_s
+            end_s = math.nextafter(self._sightings[-1].pts_s, math.inf)
             yield from self._ambient_until(end_s)
             # A recording shorter than any window still gets its one verdict.
             least_s = self._settings.ambient_shortest_s if self._from_s else 0.0
@@ -77,6 +77,9 @@ class Windower:
             yield from self._ambient_until(min(seen_s, quiet_s))
 
     def _speech(self, said: Utterance) -> Iterator[Window]:
+        if said.end_s <= self._from_s:
+            return  # it came so late that all of its time was judged without it
+        said = _since(said, self._from_s)
         yield from self._ambient_until(said.start_s)
         if said.start_s - self._from_s >= self._settings.ambient_shortest_s:
             yield from self._about("ambient", self._from_s, said.start_s, None)
@@ -116,13 +119,21 @@ class Windower:
 
     def _people(self, start_s: float, end_s: float) -> dict[int, list[Face]]:
         """Return the faces of everyone in view between two times, by track."""
-        pictures = [s for s in self._sightings if start_s <= s.pts_s <= end_s]
+        pictures = [s for s in self._sightings if start_s <= s.pts_s < end_s]
         people: dict[int, list[Face]] = {}
         for picture in pictures:
             for face in picture.faces:
                 people.setdefault(face.track, []).append(face)
         least = _LEAST_SEEN * len(pictures)
         return {track: faces for track, faces in sorted(people.items()) if len(faces) >= least}
+
+
+def _since(said: Utterance, from_s: float) -> Utterance:
+    """Return the part of an utterance that begins no earlier than a time."""
+    if said.start_s >= from_s:
+        return said
+    skipped = round((from_s - said.start_s) * SAMPLE_RATE_HZ)
+    return Utterance(from_s, said.end_s, said.pcm[skipped:])
 
 
 async def cut_windows(

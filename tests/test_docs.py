@@ -1,8 +1,13 @@
 """Pages that are made from the code say what the code says."""
 
+import re
 from pathlib import Path
 
+import pytest
+
 from docs import make
+from engines.labels import EMOTIONS
+from streamer.event import EmotionEvent
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -14,3 +19,16 @@ def test_pages_are_current() -> None:
 
 def test_configuration_says_what_every_key_means() -> None:
     assert "|  |" not in make.configuration(), "a field has no docstring"
+
+
+def test_example_event_is_one() -> None:
+    text = (DOCS / "events.md").read_text(encoding="utf-8")
+    example = text.partition("```json\n")[2].partition("```")[0]
+    data = EmotionEvent.model_validate_json(example).data
+    best = max(data.belief.values()) + data.uncertainty / len(EMOTIONS)
+    assert data.confidence == pytest.approx(best, abs=1e-8)
+
+
+def test_no_figure_is_missing() -> None:
+    for page in (*DOCS.glob("**/*.md"), DOCS.parent / "README.md"):
+        assert not re.search(r"\b(TABLE|TODO|[A-Z]+_(TABLE|MIN))\b", page.read_text("utf-8")), page

@@ -88,7 +88,7 @@ def _vary_voice(mel: Float, how: VoiceAugment, rng: np.random.Generator) -> Floa
     mel = _crop(mel, how.crop, rng)
     mel = _stretch(mel, how, rng)
     if rng.random() < how.noise:
-        mel = _add_noise(mel, rng.uniform(*how.noise_db), rng)
+        mel = add_noise(mel, rng.uniform(*how.noise_db), rng)
     if how.colour:
         mel = mel + _smooth(rng.normal(0, how.colour, 6), voice.MELS)[:, None]
     segments = voice.segments(mel)
@@ -112,9 +112,11 @@ def _stretch(mel: Float, how: VoiceAugment, rng: np.random.Generator) -> Float:
     return stretched.astype(np.float32)
 
 
-def _add_noise(mel: Float, ratio_db: float, rng: np.random.Generator) -> Float:
+def add_noise(mel: Float, ratio_db: float, rng: np.random.Generator) -> Float:
+    """Add steady noise of a random colour to log-mels (64, frames) at a mean ratio."""
     level = np.log(np.exp(mel).mean()) - ratio_db * np.log(10) / 10
     shape = _smooth(rng.normal(0, 1.5, 6), voice.MELS)[:, None]
+    shape = shape - np.log(np.exp(shape).mean())
     noise = level + shape + np.log(rng.gamma(4.0, 0.25, mel.shape))
     noisy: Float = np.logaddexp(mel, noise).astype(np.float32)
     return noisy

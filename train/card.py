@@ -29,12 +29,14 @@ Seven classes. The recipe, with its number of epochs, was chosen on these parts,
 the figures a little. The temperature was fitted on them, which leaves decisions unchanged.""",
 }
 _APART = {
-    "face": "Training and validation share no person, as far as the corpus names people.",
-    "voice": "Training and validation share no person, as far as the corpus names people.",
+    "face": "Training and validation share no person, as far as the data name people.",
+    "voice": "Training and validation share no person, as far as the data name people.",
     "text": """\
 Training and validation are the corpora's own parts: other comments, other dialogues; short
 sentences such as thanks occur in both.""",
 }
+
+_FERPLUS = ("FER2013 names nobody: one person may have pictures in both parts.",)
 
 _USE = """\
 ## Intended use
@@ -44,21 +46,23 @@ what is felt; an event is a hint for a human, with its uncertainty beside it.
 ## Prohibited use
 No decision about a person rests on it: not on work, schooling, insurance, credit, policing or
 medicine. Not for inferring emotions at workplaces or in education, which the EU AI Act prohibits
-(Article 5). Not for watching people who do not know.{terms}
+(Article 5). Not for watching people who do not know.
 
 ## Limits
-{limits} are judged
-worse than the figures say, and nothing here measures how much worse. Confidence was calibrated
-on the same corpora; elsewhere, calibrate again.
+{limits}
+Confidence was calibrated on the same corpora; elsewhere, calibrate again.
 """
-_ACTED = {
-    "terms": " No commercial use, by the licence above.",
-    "limits": "Few and mostly acted sources, so people, languages, cameras and rooms unlike them",
-}
-_WRITTEN = {
-    "terms": "",
-    "limits": "Written comments in English and one television series, so spoken words, other\n"
-    "dialects, other topics and all irony that needs context",
+_ACTED = """\
+People, languages, cameras and rooms unlike those in the data are judged worse than the figures
+say, and nothing here measures how much worse. Acted emotion is stronger than the emotion of
+everyday life."""
+_LIMITS = {
+    "face": _ACTED,
+    "voice": _ACTED,
+    "text": """\
+The data are written comments in English and the script of one television series. Speech unlike
+it, other dialects and topics, and irony that needs context are judged worse than the figures say,
+and nothing here measures how much worse; of other languages it knows nothing.""",
 }
 
 
@@ -82,15 +86,16 @@ def engine_card(recipe: Recipe, results: Results, sources: tuple[str, ...], para
             dedent(head) + "\n".join(f"- {source}" for source in sources),
             "",
             _APART[recipe.kind],
+            *(_FERPLUS if "ferplus" in recipe.data else ()),
             "",
-            "## Figures on data never trained on",
+            "## Figures on validation data, never trained on",
             _figures(results),
             "",
             _CHOSEN[recipe.kind],
             f"`docs/training.md` has the commands. Recipe and seed {recipe.seed} stand in"
             " `engine.json`.",
             "",
-            _USE.format(**(_WRITTEN if recipe.kind == "text" else _ACTED)),
+            _USE.format(limits=_LIMITS[recipe.kind]),
         ]
     )
 
@@ -123,7 +128,7 @@ def policy_card(manifest: PolicyManifest) -> str:
         {manifest.licence}
 
         """)
-        + _USE.format(**_ACTED)
+        + _USE.format(limits=_ACTED)
     )
 
 

@@ -127,7 +127,7 @@ def _compare(
     evidence: npt.NDArray[np.float32],
     embedding: npt.NDArray[np.float32],
 ) -> None:
-    seen, embedded = OnnxCpu(folder / "model.onnx")(inputs)
+    seen, embedded = OnnxCpu(folder / "model.onnx", inputs.shape)(inputs)
     belief = Opinion.from_evidence(evidence).belief
     apart = np.abs(Opinion.from_evidence(seen).belief - belief).max()
     scale = max(float(np.abs(embedding).max()), 1.0)

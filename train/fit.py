@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import ValidationError
 from rich.progress import Progress
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
@@ -64,7 +65,7 @@ def fit(
     ``stop_after`` ends this call after so many epochs in all. Raises RunError if the folder
     belongs to another recipe.
     """
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    where = _device(device)
     _claim(run, recipe)
     items, targets = prepare.training(recipe, data)
     held = prepare.held_out(recipe, data)
@@ -90,8 +91,21 @@ def read_run(run: Path) -> tuple[Recipe, Results, nn.Module]:
     if recipe is None or not path.exists():
         raise RunError(run, "no finished run; finish it with `credence-train fit`")
     state = _resume(_start(recipe, torch.device("cpu")), run, torch.device("cpu"))
-    results = Results.model_validate_json(path.read_bytes())
+    try:
+        results = Results.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise RunError(run, "results.json is damaged; run `credence-train fit` again") from error
     return recipe, results, state.average.eval()
+
+
+def _device(name: str) -> torch.device:
+    """Return the device of a name, or the best there is; raise CredenceError if it is not."""
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise CredenceError(f"torch has no device {name} here; use cpu or cuda") from error
+    return device
 
 
 def _train_epoch(
@@ -225,7 +239,7 @@ def _claim(run: Path, recipe: Recipe) -> None:
 
 
 def _recipe_of(run: Path) -> Recipe | None:
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         text = (run / "recipe.json").read_text(encoding="utf-8")
         return parse_recipe(json.loads(text), run / "recipe.json")
     return None
@@ -247,11 +261,14 @@ def _resume(state: State, run: Path, where: torch.device) -> State:
     path = run / "checkpoint.pt"
     if not path.exists():
         return state
-    content = torch.load(path, map_location=where, weights_only=True)
-    state.network.load_state_dict(content["network"])
-    state.average.load_state_dict(content["average"])
-    state.optimiser.load_state_dict(content["optimiser"])
-    state.epoch = content["epoch"]
+    try:
+        content = torch.load(path, map_location=where, weights_only=True)
+        state.network.load_state_dict(content["network"])
+        state.average.load_state_dict(content["average"])
+        state.optimiser.load_state_dict(content["optimiser"])
+        state.epoch = content["epoch"]
+    except Exception as error:  # torch raises whatever its unpacking meets
+        raise RunError(run, "checkpoint.pt is damaged; delete it to train again") from error
     return state
 
 

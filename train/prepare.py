@@ -97,7 +97,8 @@ def _arrays(items: Sequence[Input]) -> list[Array]:
 def balance(targets: npt.NDArray[np.float32], power: float) -> npt.NDArray[np.float32]:
     """Return the weight (7,) of each class: 1/frequency to a power, of mean 1 over the targets."""
     frequency = targets.mean(axis=0).astype(np.float64)
-    weight = np.maximum(frequency * len(EMOTIONS), 1e-3) ** -power
+    seen = frequency > 0
+    weight = np.where(seen, frequency * len(EMOTIONS), 1.0) ** -power
     even: npt.NDArray[np.float32] = (weight / (weight * frequency).sum()).astype(np.float32)
     return even
 

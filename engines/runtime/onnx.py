@@ -15,7 +15,8 @@ class OnnxCpu:
 
     name = "onnxruntime cpu"
 
-    def __init__(self, model: Path) -> None:
+    def __init__(self, model: Path, shape: tuple[int | None, ...]) -> None:
+        """Load ``model``, or raise BrokenBundleError if it does not load or take this shape."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
@@ -28,7 +29,15 @@ class OnnxCpu:
             raise BrokenBundleError(
                 model.parent, f"{model.name} does not load in ONNX Runtime ({_sentence(error)})"
             ) from error
-        self._input = self._session.get_inputs()[0].name
+        taken, *others = self._session.get_inputs()
+        given = {output.name for output in self._session.get_outputs()}
+        if others or list(shape[1:]) != taken.shape[1:] or not {"evidence", "embedding"} <= given:
+            raise BrokenBundleError(
+                model.parent,
+                f"{model.name} takes {taken.shape} and gives {', '.join(sorted(given))},"
+                f" not what its manifest says",
+            )
+        self._input = taken.name
 
     def __call__(self, batch: Batch) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Return evidence (B, K) ≥ 0 and embedding (B, D) of a batch (B, ...)."""

@@ -45,7 +45,7 @@ class MqttSink:
         self._outbox = Outbox(limit)
         self._cameras: set[str] = set()
         self._retained: dict[str, _Retained] = {}
-        self._unsaid: set[str] = set()
+        self._unsaid: dict[str, None] = {}
         self._something_to_say = asyncio.Event()
         self._closing = False
         self._stopped = asyncio.Event()
@@ -123,7 +123,7 @@ class MqttSink:
         self._say_again([topic])
 
     def _say_again(self, topics: Iterable[str]) -> None:
-        self._unsaid.update(topics)
+        self._unsaid.update(dict.fromkeys(topics))
         self._something_to_say.set()
 
     async def _say_retained(self, client: Client) -> None:
@@ -135,13 +135,15 @@ class MqttSink:
 
     async def _say(self, client: Client) -> None:
         while self._unsaid:
-            topic = self._unsaid.pop()
+            topic = next(iter(self._unsaid))
             said = self._retained[topic]
             await client.send(topic, said.payload, retain=True, content_type=said.content_type)
+            del self._unsaid[topic]
+            if self._retained[topic] is not said:
+                self._say_again([topic])
 
     async def _take_leave(self, client: Client) -> None:
         for camera in self._cameras:
             self._retain(camera, "status", _Retained(_OFFLINE))
-        self._say_again(self._retained)  # of which one may have been cut short
         await self._say(client)
         await client.send(self._availability, _OFFLINE, retain=True)

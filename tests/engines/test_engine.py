@@ -29,6 +29,10 @@ def change(bundle: Path, **entries: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **entries}))
 
 
+def checksums(bundle: Path) -> dict[str, str]:
+    return {name: sha256(bundle / name) for name in ("model.onnx", "reference.npz")}
+
+
 def refusal(bundle: Path) -> str:
     with pytest.raises((BrokenBundleError, EngineContractError)) as caught:
         open_engine(bundle)
@@ -83,13 +87,40 @@ def test_open_engine_refuses_a_missing_file(bundle: Path) -> None:
 
 def test_open_engine_refuses_a_network_that_does_not_load(bundle: Path) -> None:
     (bundle / "model.onnx").write_bytes(b"no network")
-    change(bundle, files={"model.onnx": sha256(bundle / "model.onnx")})
+    change(bundle, files=checksums(bundle))
     assert "does not load" in refusal(bundle)
 
 
 def test_open_engine_refuses_files_outside_the_bundle(bundle: Path) -> None:
-    change(bundle, files={"../../etc/passwd": "0" * 64})
+    change(bundle, files={**checksums(bundle), "../../etc/passwd": "0" * 64})
     assert "damaged" in refusal(bundle)
+
+
+def test_open_engine_refuses_an_unchecked_network(bundle: Path) -> None:
+    change(bundle, files={})
+    assert "no checksum of model.onnx and reference.npz" in refusal(bundle)
+
+
+def test_open_engine_refuses_another_kind(bundle: Path) -> None:
+    with pytest.raises(BrokenBundleError, match="this is a face bundle, where voice is wanted"):
+        open_engine(bundle, "voice")
+
+
+def test_open_engine_refuses_a_network_of_other_inputs(bundle: Path) -> None:
+    change(bundle, input={"name": "crops", "shape": [None, 1, 64, 300]})
+    assert "not what its manifest says" in refusal(bundle)
+
+
+def test_open_engine_refuses_a_manifest_without_end(bundle: Path) -> None:
+    (bundle / "engine.json").write_text("[" * 200_000)
+    assert "engine.json is damaged" in refusal(bundle)
+
+
+def test_verify_refuses_a_reference_that_cannot_be_read(bundle: Path) -> None:
+    (bundle / "reference.npz").write_bytes(b"no archive")
+    change(bundle, files=checksums(bundle))
+    with pytest.raises(BrokenBundleError, match="cannot be read"):
+        verify(open_engine(bundle))
 
 
 def test_open_engine_refuses_other_preprocessing(bundle: Path) -> None:

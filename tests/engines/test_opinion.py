@@ -28,6 +28,10 @@ def test_from_evidence_never_becomes_certain(evidence: float) -> None:
     assert opinion.belief.sum() + opinion.uncertainty == pytest.approx(1)
 
 
+def test_from_evidence_of_huge_sums_is_not_vacuous() -> None:
+    assert float(Opinion.from_evidence([1e308, 1e308]).uncertainty) < 1e-5
+
+
 @pytest.mark.parametrize("evidence", [[-1.0, 0.0], [float("nan"), 0.0], [float("inf"), 0.0]])
 def test_from_evidence_refuses_what_is_no_evidence(evidence: list[float]) -> None:
     with pytest.raises(ValueError, match="evidence"):

@@ -9,6 +9,7 @@ import pytest
 from blockbuster import blockbuster_ctx
 
 from streamer.broker import Broker
+from streamer.clip import make_clip
 from streamer.event import EmotionEvent
 from tests.streamer.broker import Mosquitto
 from tests.streamer.events import event_of
@@ -22,8 +23,20 @@ def guarded_loop(request: pytest.FixtureRequest) -> Iterator[None]:
     if not inspect.iscoroutinefunction(getattr(request.node, "obj", None)):
         yield
         return
-    with blockbuster_ctx(["streamer", "engines"]):
+    with blockbuster_ctx(["streamer", "engines"]) as guard:
+        for function in guard.functions.values():
+            # A test's own picture, read when our code asks a test for the next frame.
+            function.can_block_in("skimage/data/_fetchers.py", "_load")
         yield
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A talking head of about twelve seconds."""
+    pytest.importorskip("skimage", reason="the portrait comes with scikit-image")
+    path: Path = tmp_path_factory.mktemp("clip") / "astronaut.mp4"
+    make_clip(path)
+    return path
 
 
 @pytest.fixture(scope="session")

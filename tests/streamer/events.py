@@ -34,6 +34,9 @@ def event_of(camera: str = "door", n: int = 0, **data: object) -> EmotionEvent:
             "voice": ModalityOpinion(
                 present=False, belief=nothing, uncertainty=1, trust=0, reason="no_voice"
             ),
+            "text": ModalityOpinion(
+                present=False, belief=nothing, uncertainty=1, trust=0, reason="no_text"
+            ),
         },
         "transcript": None,
         "engines": {"face": "f1"},

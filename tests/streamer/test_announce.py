@@ -54,6 +54,25 @@ def test_schema_refuses_what_is_no_event() -> None:
             jsonschema.Draft202012Validator(SCHEMA).validate({**wire, key: value})
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"confidence": 7}, {"uncertainty": -3}, {"belief": {}}, {"opinions": {}}]
+)
+def test_schema_refuses_impossible_data(wrong: dict[str, object]) -> None:
+    wire = json.loads(announcer().event(judged({"face": HAPPY})).model_dump_json())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft202012Validator(SCHEMA).validate(
+            {**wire, "data": {**wire["data"], **wrong}}
+        )
+
+
+@pytest.mark.parametrize("key", ["specversion", "type", "time", "dataschema", "data"])
+def test_schema_requires_every_attribute(key: str) -> None:
+    wire = json.loads(announcer().event(judged({"face": HAPPY})).model_dump_json())
+    del wire[key]
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft202012Validator(SCHEMA).validate(wire)
+
+
 def test_event_says_who_what_and_when() -> None:
     event = announcer().event(judged({"face": HAPPY}))
     assert event.source == "/credence/kitchen/door"

@@ -47,13 +47,16 @@ def refusal(text: str, *overrides: str) -> str:
         ),
         (
             "vad:\n  hangover_s: long",
-            "2: vad.hangover_s must be a number greater than 0, not 'long'",
+            "2: vad.hangover_s must be a number from 0.03 to 10, not 'long'",
         ),
-        ("vad: {hangover_s: 0}", "1: vad.hangover_s must be a number greater than 0, not 0"),
-        ("vad: {hangover_s: .inf}", "1: vad.hangover_s must be a number greater than 0, not .inf"),
-        ("vad: {hangover_s: .nan}", "1: vad.hangover_s must be a number greater than 0, not .nan"),
-        ("vad: {hangover_s: true}", "1: vad.hangover_s must be a number greater than 0, not true"),
-        ("vad: {hangover_s: [1]}", "1: vad.hangover_s must be a number greater than 0, not a list"),
+        ("vad: {hangover_s: 0}", "1: vad.hangover_s must be a number from 0.03 to 10, not 0"),
+        ("vad: {hangover_s: .inf}", "1: vad.hangover_s must be a number from 0.03 to 10, not .inf"),
+        ("vad: {hangover_s: .nan}", "1: vad.hangover_s must be a number from 0.03 to 10, not .nan"),
+        ("vad: {hangover_s: true}", "1: vad.hangover_s must be a number from 0.03 to 10, not true"),
+        (
+            "vad: {hangover_s: [1]}",
+            "1: vad.hangover_s must be a number from 0.03 to 10, not a list",
+        ),
         ("vad: {hangover_s: }", "1: vad.hangover_s has no value"),
         (
             "vad: {aggressiveness: 4}",
@@ -65,7 +68,7 @@ def refusal(text: str, *overrides: str) -> str:
         ),
         (
             "faces: {min_size_px: 0}",
-            "1: faces.min_size_px must be a whole number of at least 1, not 0",
+            "1: faces.min_size_px must be a whole number from 1 to 10000, not 0",
         ),
         ("faces: {min_score: 1.1}", "1: faces.min_score must be a number from 0 to 1, not 1.1"),
         ("faces: {model: 3}", "1: faces.model must be auto, haar or a path, not 3"),
@@ -183,7 +186,7 @@ def test_load_reports_every_problem_in_line_order() -> None:
             "--set vad.agressiveness: unknown key 'agressiveness' in vad; "
             "did you mean 'aggressiveness'?",
         ),
-        (["vad.hangover_s=x"], "--set vad.hangover_s: must be a number greater than 0, not 'x'"),
+        (["vad.hangover_s=x"], "--set vad.hangover_s: must be a number from 0.03 to 10, not 'x'"),
         (["vad=x"], "--set vad: must be a mapping of keys to values"),
         (["node="], "--set node: has no value; quote text that begins with #"),
         (["vad.shortest_s=9"], "--set vad.shortest_s: must be less than windows.longest_s"),

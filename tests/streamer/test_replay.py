@@ -1,5 +1,6 @@
 """The command, as a user runs it: recordings in, events out, and a sentence for what is wrong."""
 
+import io
 import json
 import subprocess
 import sys
@@ -9,7 +10,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from streamer.clip import make_clip
+from streamer.config import Config, Faces
+from streamer.replay import Replay, camera_names, open_replay
+from streamer.sinks.jsonl import JsonLines
 from tests.media import CLIPS, YUNET, needs_data, write_media
 
 ROOT = Path(__file__).parents[2]
@@ -37,14 +40,6 @@ def steady(lines: str) -> list[str]:
         json.dumps({key: value for key, value in json.loads(line).items() if key not in VOLATILE})
         for line in lines.splitlines()
     ]
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("skimage", reason="the portrait comes with scikit-image")
-    path: Path = tmp_path_factory.mktemp("clip") / "astronaut.mp4"
-    make_clip(path)
-    return path
 
 
 @pytest.mark.timeout(60)
@@ -117,7 +112,13 @@ def test_replay_refuses_a_foreign_engine(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["--start", "yesterday"], ["--output", "/nowhere/a.jsonl"], ["--speed", "7"]]
+    "words",
+    [
+        ["--start", "yesterday"],
+        ["--start", "0001-01-01T00:00:00+14:00"],
+        ["--output", "/nowhere/a.jsonl"],
+        ["--speed", "7"],
+    ],
 )
 def test_replay_refuses_a_wrong_option(words: Sequence[str]) -> None:
     done = credence("replay", "a.mp4", *words)
@@ -149,8 +150,9 @@ def test_replay_to_a_full_disk_is_one_sentence(clip: Path) -> None:
 
 
 @pytest.mark.timeout(60)
-def test_replay_into_a_closed_pipe_is_quiet(clip: Path) -> None:
-    command = [sys.executable, "-m", "streamer.cli", "replay", str(clip)]
+@pytest.mark.parametrize("mqtt", [[], ["--mqtt", "mqtt://127.0.0.1:9"]])
+def test_replay_into_a_closed_pipe_is_quiet(clip: Path, mqtt: list[str]) -> None:
+    command = [sys.executable, "-m", "streamer.cli", "replay", str(clip), *mqtt]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
     ) as running:
@@ -162,9 +164,36 @@ def test_replay_into_a_closed_pipe_is_quiet(clip: Path) -> None:
     assert running.returncode == 1
 
 
-def test_replay_names_cameras_for_topics(tmp_path: Path) -> None:
-    from streamer.replay import camera_names
+def test_replay_never_overwrites_a_recording(tmp_path: Path) -> None:
+    path = write_media(tmp_path / "a.mp4", seconds=0.5)
+    size = path.stat().st_size
+    done = credence("replay", path, "--output", path)
+    assert done.returncode == 2
+    assert "is one of the recordings" in " ".join(done.stderr.replace("│", " ").split())
+    assert path.stat().st_size == size
 
+
+@pytest.fixture(scope="module")
+def player() -> Replay:
+    return open_replay(Config(faces=Faces(model="haar")))
+
+
+@pytest.mark.timeout(60)
+async def test_run_never_blocks_the_loop(clip: Path, player: Replay) -> None:
+    lines = io.StringIO()
+    assert await player.run([clip], JsonLines(lines)) == []
+    assert len(events(lines.getvalue())) >= 3
+
+
+@pytest.mark.parametrize("level", ["a/b", "a#", "++", ""])
+def test_watch_refuses_what_is_no_topic_level(level: str) -> None:
+    done = credence("watch", "--node", level)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "--node" in done.stderr
+
+
+def test_replay_names_cameras_for_topics(tmp_path: Path) -> None:
     paths = [Path("a/Front door #1.mp4"), Path("b/Front door #1.mkv"), Path("c/###.mp4")]
     assert camera_names(paths) == ["Front-door-1", "Front-door-1-2", "recording"]
 

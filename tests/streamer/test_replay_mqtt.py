@@ -9,18 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from streamer.clip import make_clip
 from tests.streamer.broker import Mosquitto, need
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("skimage", reason="the portrait comes with scikit-image")
-    path: Path = tmp_path_factory.mktemp("clip") / "astronaut.mp4"
-    make_clip(path)
-    return path
 
 
 @contextmanager

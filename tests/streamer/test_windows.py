@@ -187,6 +187,18 @@ def test_windows_are_in_order_and_never_overlap(
     for before, after in pairwise(windows):
         assert before.end_s <= after.start_s + 1e-9
     assert sum(w.kind == "speech" for w in windows) == len(said)
+    assert sum(len(w.face.crops) for w in windows if w.face) <= len(seen)
+
+
+def test_speech_that_comes_very_late_gets_what_is_left_of_its_time() -> None:
+    windows = cut(EPOCH, *watch(6, 1), Listening(3, 3), utterance(3.0, 5.0), Listening(6, 6))
+    assert spans(windows) == [
+        ("ambient", 0.0, 2.0, 1),
+        ("ambient", 2.0, 4.0, 1),
+        ("speech", 4.0, 5.0, 1),
+    ]
+    assert windows[2].voice is not None
+    assert len(windows[2].voice.pcm) == 16_000
 
 
 @pytest.mark.parametrize("every_s", [1.0, 3.0])

@@ -16,14 +16,19 @@ def read_sound(path: Path) -> npt.NDArray[np.float32]:
         with av.open(str(path)) as container:
             if not container.streams.audio:
                 raise DataError(path, "holds no sound")
-            resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE_HZ)
+            # Channels are averaged below: FFmpeg's own sum of loud ones would clip.
+            resampler = av.AudioResampler(format="fltp", rate=SAMPLE_RATE_HZ)
             decoded = [*container.decode(container.streams.audio[0]), None]
             parts = [
-                part.to_ndarray()[0] for frame in decoded for part in resampler.resample(frame)
+                part.to_ndarray().mean(axis=0)
+                for frame in decoded
+                for part in resampler.resample(frame)
             ]
     except (av.FFmpegError, OSError) as error:
         raise DataError(path, "is no sound that can be read") from error
     if not parts or not sum(map(len, parts)):
         raise DataError(path, "holds no sound")
-    pcm: npt.NDArray[np.float32] = np.clip(np.concatenate(parts), -1.0, 1.0).astype(np.float32)
-    return pcm
+    pcm: npt.NDArray[np.float32] = np.concatenate(parts).astype(np.float32)
+    if not np.isfinite(pcm).all():
+        raise DataError(path, "holds samples that are no numbers")
+    return np.clip(pcm, -1.0, 1.0)
