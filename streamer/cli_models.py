@@ -3,11 +3,6 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
-
-from streamer import models
 
 app = typer.Typer(
     help="Look after models that do not ship with Credence: Whisper, and YuNet for faces.",
@@ -17,6 +12,8 @@ app = typer.Typer(
 
 
 def _known(typed: str) -> list[str]:
+    from streamer import models
+
     return [name for name in models.MODELS if name.startswith(typed)]
 
 
@@ -26,6 +23,11 @@ Name = Annotated[str, typer.Argument(help="As `list` shows it.", autocompletion=
 @app.command("list")
 def list_() -> None:
     """Show which models there are, and where those lie that have been fetched."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from streamer import models
+
     rows = Table("name", "what it does", "licence", "where")
     for model in models.MODELS.values():
         where = str(model.place) if models.is_cached(model) else "not fetched"
@@ -36,6 +38,11 @@ def list_() -> None:
 @app.command()
 def fetch(name: Name) -> None:
     """Download a model into the cache."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from streamer import models
+
     model = models.named(name)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bars:
@@ -56,6 +63,8 @@ def verify(
     ] = None,
 ) -> None:
     """Check that fetched models are whole; exit code 1 if one is not."""
+    from streamer import models
+
     chosen = [models.named(name) for name in names or []]
     chosen = chosen or [model for model in models.MODELS.values() if models.is_cached(model)]
     if not chosen:
