@@ -28,15 +28,20 @@ class Announcer:
     """The hash of each engine that runs."""
     policy: str
     """The hash of the policy."""
+    transcriber: str | None = None
+    """The hash of the Whisper model that listens, if any."""
+    publish_words: bool = False
+    """Whether transcripts may stand in events."""
     now: Callable[[], datetime] = _now
     _count: int = field(default=0, init=False)
 
     def event(self, judged: Judged) -> EmotionEvent:
-        """Return the final event of a judged window."""
+        """Return the next event, about a judged window."""
         window, verdict = judged.recognised.window, judged.judgement.verdict
+        phase = judged.recognised.phase
         window_id = self._window_id(window)
         event = EmotionEvent(
-            id=f"{window_id}.final",
+            id=f"{window_id}.{phase}",
             source=self._source,
             subject=self.camera,
             time=window.epoch.began + timedelta(milliseconds=round(window.end_s * 1000)),
@@ -45,7 +50,7 @@ class Announcer:
             data=EmotionData(
                 window_id=window_id,
                 camera=self.camera,
-                phase="final",
+                phase=phase,
                 window=WindowSpan(kind=window.kind, start_s=window.start_s, end_s=window.end_s),
                 person=Person(track=window.track) if window.track is not None else None,
                 emotion=verdict.emotion,
@@ -56,9 +61,10 @@ class Announcer:
                 uncertainty=float(judged.judgement.fused.uncertainty),
                 conflict=judged.judgement.conflict,
                 opinions={kind: _opinion(kind, judged) for kind in MODALITIES},
-                transcript=None,
+                transcript=judged.recognised.transcript if self.publish_words else None,
                 engines=dict(self.engines),
                 policy=self.policy,
+                transcriber=self.transcriber,
             ),
         )
         self._count += 1
@@ -79,6 +85,7 @@ class Announcer:
             str(window.track),
             engines,
             self.policy,
+            *([self.transcriber] if self.transcriber else []),
         )
         return hashlib.sha256("\n".join(what).encode()).hexdigest()[:32]
 

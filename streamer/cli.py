@@ -15,6 +15,7 @@ import structlog
 import typer
 
 from engines.errors import CredenceError
+from streamer.cli_models import app as models_app
 
 if TYPE_CHECKING:
     from streamer.broker import Broker
@@ -28,6 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(models_app, name="models")
 
 
 class Speed(StrEnum):
@@ -149,10 +151,12 @@ def check(
     from streamer import config as configuration
     from streamer.faces import open_finder
     from streamer.recognise import open_ensemble
+    from streamer.transcribe import open_transcriber
 
     loaded = configuration.load(config, settings or [])
     open_finder(loaded.faces)
     open_ensemble(loaded.engines)
+    open_transcriber(loaded, live=False)
     print(f"{config}: good, {len(loaded.cameras)} cameras")
 
 

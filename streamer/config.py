@@ -30,6 +30,7 @@ __all__ = [
     "Engines",
     "Faces",
     "Mqtt",
+    "Transcript",
     "Vad",
     "Video",
     "Windows",
@@ -49,10 +50,17 @@ def _camera_url(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _language(text: str) -> str:
+    if not re.fullmatch(r"auto|[a-z]{2,3}", text):
+        raise ValueError("must be auto or the code of a language, such as en or de")
+    return text
+
+
 def _host_name() -> str:
     return re.sub(r"[^a-z0-9_-]", "-", socket.gethostname().lower())[:100] or "node"
 
 
+WHISPER_SIZES = ("tiny", "base", "small")
 _Real = Annotated[float, BeforeValidator(_no_truth)]
 _Whole = Annotated[int, BeforeValidator(_no_truth)]
 TopicLevel = Annotated[str, AfterValidator(addresses.topic_level)]
@@ -141,6 +149,28 @@ class Engines(_Section):
     """Decides which verdicts are trusted. Without one, none is."""
 
 
+class Transcript(_Section):
+    """How speech is written down, by Whisper. It is for the text engine, and is never logged."""
+
+    model: Annotated[
+        str, PathUnless(("auto", "none", *WHISPER_SIZES)), AfterValidator(addresses.path)
+    ] = "auto"
+    """A size is looked for where `credence models fetch whisper-SIZE` puts it; a path names a
+    folder in faster-whisper's format. `auto` takes the largest that is fetched, where there is a
+    text engine or `publish` is set. Where none is fetched a warning says so, and text is absent."""
+    language: Annotated[str, AfterValidator(_language)] = "auto"
+    """What is spoken, as in `de`; `auto` detects it each time. What is not English is translated,
+    too, where the model can."""
+    publish: bool = False
+    """Whether events hold what was said."""
+    updates: bool = True
+    """Whether a window that waits for words has an event at once, as `update`, besides `final`."""
+    patience_s: Seconds = 5.0
+    """A live final waits for its words no longer; a replay always waits."""
+    threads: Annotated[_Whole, Field(ge=1)] = 2
+    """Of the processor, for Whisper."""
+
+
 class Mqtt(_Section):
     """Where events are published. `credence replay` takes from here the topic prefix alone, and
     the broker from `--mqtt`."""
@@ -211,6 +241,7 @@ class Config(_Section):
     vad: Vad = Vad()
     windows: Windows = Field(default=Windows(), validate_default=True)
     engines: Engines = Engines()
+    transcript: Transcript = Transcript()
     mqtt: Mqtt | None = None
 
     @field_validator("cameras")

@@ -19,7 +19,17 @@ _nine_decimals = AfterValidator(lambda value: round(value, 9))
 Number = Annotated[float, _nine_decimals]
 Share = Annotated[float, Field(ge=0, le=1), _nine_decimals]
 Belief = Annotated[dict[Emotion, Share], Field(min_length=len(EMOTIONS))]
-Absence = Literal["no_face", "no_voice", "no_text", "no_engine", "several_people"]
+Absence = Literal[
+    "no_face",
+    "no_voice",
+    "no_engine",
+    "several_people",
+    "pending",
+    "no_transcriber",
+    "no_speech",
+    "unintelligible",
+    "late",
+]
 WindowKind = Literal["speech", "ambient"]
 Phase = Literal["update", "final"]
 
@@ -60,12 +70,36 @@ class ModalityOpinion(_Part):
     """Why it is absent; null when present."""
 
 
+class Word(_Part):
+    """One word of a transcript."""
+
+    word: str
+    """With the punctuation that belongs to it."""
+    start_s: Number
+    """On the same clock as the window."""
+    end_s: Number
+    probability: Share
+
+
 class Transcript(_Part):
     """What was said."""
 
     text: str
+    """In the language that was spoken."""
     language: str
-    """ISO 639-1."""
+    """ISO 639-1, as detected or configured."""
+    translation: str | None
+    """In English; null where the text is English, or where no translation could be had."""
+    words: tuple[Word, ...]
+    avg_logprob: Number
+    """Mean log-probability of the text's tokens: nearer to 0 is surer."""
+    no_speech_prob: Share
+    """How likely it is that nobody spoke at all."""
+
+    @property
+    def english(self) -> str | None:
+        """The text in English; None where it cannot be had."""
+        return self.text if self.language == "en" else self.translation
 
 
 class EmotionData(_Part):
@@ -93,10 +127,13 @@ class EmotionData(_Part):
     """The largest disagreement between two modalities."""
     opinions: Annotated[dict[Modality, ModalityOpinion], Field(min_length=len(MODALITIES))]
     transcript: Transcript | None
+    """What was said; null where nothing was understood, or unless it is configured."""
     engines: dict[Modality, str]
     """The hash of each engine that ran."""
     policy: str
     """The hash of the policy that decided; `none` without one."""
+    transcriber: str | None = None
+    """The hash of the Whisper model that listened; null without one."""
 
 
 class EmotionEvent(_Part):

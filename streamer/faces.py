@@ -116,8 +116,8 @@ def open_finder(settings: Faces) -> Finder:
     if cached.is_file():
         return YuNet(cached, settings)
     log.warning(
-        "faces are looked for with Haar cascades, which miss many; put the YuNet model there",
-        path=str(cached),
+        "faces are looked for with Haar cascades, which miss many; "
+        "get YuNet with: credence models fetch yunet"
     )
     return Haar(settings)
 

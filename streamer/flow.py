@@ -3,6 +3,7 @@
 Times are seconds since the epoch began, on the media clock.
 """
 
+from asyncio import Future
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +15,7 @@ from engines.manifest import Modality
 from engines.opinion import Opinion
 from engines.verdict import Judgement
 from engines.window import FaceWindow, VoiceWindow
-from streamer.event import Absence, WindowKind
+from streamer.event import Absence, Phase, Transcript, WindowKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,9 @@ class AudioChunk:
 
 
 Media = Epoch | VideoFrame | AudioChunk
+
+Said = Transcript | Absence
+"""What was said, or why that is not known."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,6 +111,8 @@ class Window:
     voice: VoiceWindow | None = None
     absent: Mapping[Modality, Absence] = field(default_factory=dict)
     """Why each missing modality is missing."""
+    said: "Future[Said] | None" = None
+    """Settled once the transcriber knows; None where it is not asked."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,6 +122,9 @@ class Recognised:
     window: Window
     opinions: Mapping[Modality, Opinion]
     absent: Mapping[Modality, Absence]
+    phase: Phase = "final"
+    """`update` while words may still come."""
+    transcript: Transcript | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,8 +8,9 @@ from streamer.event import EmotionEvent
 from streamer.faces import Finder, find_faces
 from streamer.flow import Media
 from streamer.fuse import fuse
-from streamer.recognise import Ensemble, recognise
+from streamer.recognise import Ensemble, add_words, recognise
 from streamer.speech import cut_speech
+from streamer.transcribe import Transcriber, ask_words
 from streamer.windows import cut_windows
 from streamer.worker import Worker
 
@@ -22,14 +23,21 @@ def events(
     ensemble: Ensemble,
     announcer: Announcer,
     worker: Worker,
+    transcriber: Transcriber | None = None,
 ) -> AsyncGenerator[EmotionEvent, None]:
-    """Turn one camera's media into its events, in window order.
+    """Turn one camera's media into its events, finals in window order.
 
     ``worker`` is the thread for face finding and engines; ``finder`` is this camera's alone.
+    With a ``transcriber`` a window of speech has two events, unless updates are switched off.
     """
     faces = find_faces(media, finder, worker)
     speech = cut_speech(faces, config.vad, config.windows.longest_s)
     windows = cut_windows(speech, config.windows)
+    if transcriber:
+        windows = ask_words(windows, transcriber)
     recognised = recognise(windows, ensemble, worker)
+    if transcriber:
+        updates, in_step = config.transcript.updates, transcriber.patience_s is None
+        recognised = add_words(recognised, ensemble, worker, updates=updates, in_step=in_step)
     judged = fuse(recognised, ensemble.policy)
     return announce(judged, announcer)

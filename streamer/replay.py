@@ -21,6 +21,7 @@ from streamer.pipeline import events
 from streamer.recognise import Ensemble, open_ensemble
 from streamer.sinks.mqtt import MqttSink
 from streamer.source import Recording, UnreadableError
+from streamer.transcribe import Transcriber, open_transcriber
 from streamer.worker import Worker
 
 log = structlog.get_logger()
@@ -65,6 +66,7 @@ class Replay:
     """At the recording's own pace; else as fast as it goes."""
     began: datetime | None = None
     """When the recordings began; None takes it from each file."""
+    transcriber: Transcriber | None = None
 
     async def run(
         self, files: Sequence[Path], output: Output, mqtt: MqttSink | None = None
@@ -98,7 +100,12 @@ class Replay:
         every_s, px = self.config.video.sample_every_s, self.finder.small_px
         recording = Recording(path, every_s, px, self.began, self.realtime)
         announcer = Announcer(
-            self.config.node, camera, self.ensemble.hashes, self.ensemble.policy.hash
+            self.config.node,
+            camera,
+            self.ensemble.hashes,
+            self.ensemble.policy.hash,
+            self.transcriber.hash if self.transcriber else None,
+            self.config.transcript.publish,
         )
         count = 0
         async with Handover[Media](recording.read, name=camera) as media:
@@ -109,6 +116,7 @@ class Replay:
                 ensemble=self.ensemble,
                 announcer=announcer,
                 worker=worker,
+                transcriber=self.transcriber,
             )
             try:
                 async with aclosing(stream):
@@ -132,8 +140,10 @@ async def _announced(
 
 
 def open_replay(config: Config, *, realtime: bool = False, began: datetime | None = None) -> Replay:
-    """Open engines and face finder; raise a CredenceError that says what is wrong with them."""
-    return Replay(config, open_ensemble(config.engines), open_finder(config.faces), realtime, began)
+    """Open all that replays need; raise a CredenceError that says what is wrong with it."""
+    ensemble, finder = open_ensemble(config.engines), open_finder(config.faces)
+    words = open_transcriber(config, live=False)
+    return Replay(config, ensemble, finder, realtime, began, words)
 
 
 def camera_names(files: Sequence[Path]) -> list[str]:

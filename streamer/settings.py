@@ -86,7 +86,8 @@ def describe(field: FieldInfo) -> str:
         return "a list"
     if section(field):
         return "a mapping of keys to values"
-    kind = {float: "a number", int: "a whole number"}.get(field.annotation, "text")  # type: ignore[arg-type]
+    kinds = {float: "a number", int: "a whole number", bool: "true or false"}
+    kind = kinds.get(field.annotation, "text")  # type: ignore[arg-type]
     match bounds:
         case {"ge": low, "le": high}:
             return f"{kind} from {low} to {high}"

@@ -13,6 +13,7 @@ _ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("CREDENCE_DATA", _ROOT.parent / "shared" / "data"))
 CLIPS = DATA / "clips"
 YUNET = DATA / "models" / "yunet_n_320_320.onnx"
+SMALL_WHISPER = _ROOT / "tests" / "models" / "whisper-tiny-ravdess"
 
 needs_data = pytest.mark.skipif(
     not CLIPS.is_dir(), reason=f"no shared recordings in {DATA}; set CREDENCE_DATA"
@@ -68,3 +69,18 @@ def _mux_tone(
 def _noise(size: tuple[int, int], seed: int) -> npt.NDArray[np.uint8]:
     random = np.random.default_rng(seed)
     return random.integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
+
+
+def word_errors(truth: str, said: str) -> int:
+    """Count the words that must be put in, taken out or replaced."""
+    wanted, found = _plain(truth), _plain(said)
+    costs = np.arange(len(found) + 1)
+    for word in wanted:
+        swapped = costs[:-1] + [word != other for other in found]
+        best = np.minimum(np.append(costs[0] + 1, swapped), costs + 1)
+        costs = np.minimum.accumulate(best - np.arange(len(best))) + np.arange(len(best))
+    return int(costs[-1])
+
+
+def _plain(text: str) -> list[str]:
+    return "".join(c for c in text.lower() if c.isalnum() or c.isspace()).split()

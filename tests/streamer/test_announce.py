@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import numpy as np
@@ -35,8 +36,8 @@ def judged(
     return Judged(Recognised(window, opinions, absent), policy.judge(opinions))  # type: ignore[arg-type]
 
 
-def announcer(**changes: str) -> Announcer:
-    given = {"node": "kitchen", "camera": "door", "policy": "none", **changes}
+def announcer(**changes: Any) -> Announcer:
+    given: dict[str, Any] = {"node": "kitchen", "camera": "door", "policy": "none", **changes}
     return Announcer(engines={"face": "f1", "voice": "v1"}, now=lambda: EPOCH.began, **given)
 
 

@@ -1,0 +1,1 @@
+"""A Whisper small enough to be tested with, trained on two sentences."""
