@@ -59,7 +59,7 @@ def make_clip(path: Path) -> bool:
 
 def _portrait() -> npt.NDArray[np.uint8]:
     try:
-        from skimage import data  # noqa: PLC0415 - only the demonstration needs it
+        from skimage import data
     except ImportError as error:
         raise PortraitMissingError from error
     portrait: npt.NDArray[np.uint8] = data.astronaut()  # type: ignore[no-untyped-call]

@@ -165,9 +165,9 @@ class Transcript(_Section):
     """Whether events hold what was said."""
     updates: bool = True
     """Whether a window that waits for words has an event at once, as `update`, besides `final`."""
-    patience_s: Seconds = 5.0
+    patience_s: Annotated[_Real, Field(ge=0.1, le=600)] = 5.0
     """A live final waits for its words no longer; a replay always waits."""
-    threads: Annotated[_Whole, Field(ge=1)] = 2
+    threads: Annotated[_Whole, Field(ge=1, le=64)] = 2
     """Of the processor, for Whisper."""
 
 
