@@ -35,7 +35,7 @@ def event_of(camera: str = "door", n: int = 0, **data: object) -> EmotionEvent:
                 present=False, belief=nothing, uncertainty=1, trust=0, reason="no_voice"
             ),
             "text": ModalityOpinion(
-                present=False, belief=nothing, uncertainty=1, trust=0, reason="no_text"
+                present=False, belief=nothing, uncertainty=1, trust=0, reason="no_voice"
             ),
         },
         "transcript": None,

@@ -23,10 +23,10 @@ def test_text_engine_opens_where_it_is_configured(tmp_path: Path) -> None:
     assert open_ensemble(without).hashes == {}
 
 
-def test_windows_have_no_text_yet(tmp_path: Path) -> None:
+def test_windows_without_speech_have_no_text(tmp_path: Path) -> None:
     face = write_bundle(tmp_path / "face")
     text = write_bundle(tmp_path / "text", kind="text", preprocessing="text-1")
     ensemble = open_ensemble(Engines(face=str(face), voice="none", text=str(text), policy="none"))
     seen = judge(Window(EPOCH, "ambient", 0.0, 1.0, 1, FACE, None, {"voice": "no_voice"}), ensemble)
     assert set(seen.opinions) == {"face"}
-    assert seen.absent == {"voice": "no_voice", "text": "no_text"}
+    assert seen.absent == {"voice": "no_voice", "text": "no_voice"}

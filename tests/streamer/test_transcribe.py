@@ -15,7 +15,7 @@ from engines.manifest import Modality
 from engines.opinion import Opinion
 from engines.verdict import UNCERTIFIED
 from engines.window import FaceWindow, TextWindow, VoiceWindow
-from streamer.config import Config, Transcript
+from streamer.config import Config, Engines, Transcript
 from streamer.event import Transcript as Heard
 from streamer.flow import Epoch, Recognised, Said, Window
 from streamer.recognise import Ensemble, add_words, recognise
@@ -274,7 +274,8 @@ def test_a_model_that_is_not_fetched_costs_a_warning(
     model: str, publish: bool, warnings: int, monkeypatch: pytest.MonkeyPatch, tmp_path: object
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    config = Config(transcript=Transcript(model=model, publish=publish))
+    unread = Engines(text="none")
+    config = Config(engines=unread, transcript=Transcript(model=model, publish=publish))
     with capture_logs() as logs:
         assert open_transcriber(config, live=True) is None
     assert len(logs) == warnings
