@@ -1,24 +1,19 @@
-"""Recordings → media: decoding, sampling, resampling. Blocking; runs on a thread of its own."""
+"""Recordings → media. Blocking; runs on a thread of its own."""
 
-import math
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import av
-import numpy as np
-import numpy.typing as npt
 import structlog
 from av.container import InputContainer
-from av.stream import Disposition
 
 from engines.errors import CredenceError
 from engines.manifest import sha256
-from engines.window import SAMPLE_RATE_HZ
-from streamer.flow import AudioChunk, Epoch, Media, VideoFrame
+from streamer.decode import Decoder, Sampling, find_tracks, paced, plain
+from streamer.flow import Epoch, Media
 
 log = structlog.get_logger()
 
@@ -55,44 +50,36 @@ class Recording:
         skipped and counted in the log. Raises UnreadableError if nothing can be read.
         """
         media = self._media(stop)
-        return _paced(media, stop) if self.realtime else media
+        return paced(media, stop) if self.realtime else media
 
     def _media(self, stop: threading.Event) -> Iterator[Media]:
         with _opened(self.path) as container:
             yield from self._decoded(container, stop)
 
     def _decoded(self, container: InputContainer, stop: threading.Event) -> Iterator[Media]:
-        video, audio = _streams(container)
-        if video is None and audio is None:
+        tracks = find_tracks(container)
+        if not tracks.all:
             raise UnreadableError(self.path, "there is neither video nor sound in it")
         zero_s = (container.start_time or 0) / av.time_base
-        pictures = _Pictures(self, float(video.average_rate or 25), zero_s) if video else None
-        sound = _Sound(zero_s) if audio else None
+        decoder = Decoder(tracks, Sampling(self.sample_every_s, self.small_px), zero_s)
         yield Epoch(
             id=f"{sha256(self.path)[:16]}-0",
             began=self.began or self._recorded(container),
-            has_video=video is not None,
-            has_audio=audio is not None,
+            has_video=tracks.video is not None,
+            has_audio=tracks.audio is not None,
         )
-        damaged = 0
         try:
-            for packet in container.demux([s for s in (video, audio) if s is not None]):
+            for packet in container.demux(tracks.all):
                 if stop.is_set():
                     return
-                try:
-                    for frame in packet.decode():
-                        if isinstance(frame, av.VideoFrame) and pictures:
-                            yield from pictures.feed(frame)
-                        elif isinstance(frame, av.AudioFrame) and sound:
-                            yield from sound.feed(frame)
-                except av.FFmpegError:
-                    damaged += 1
+                yield from decoder.feed(packet)
         except av.FFmpegError as error:
-            log.warning("recording ends early", file=self.path.name, reason=_plain(error))
-        if sound:
-            yield from sound.flush()
-        if damaged:
-            log.warning("damaged packets were skipped", file=self.path.name, packets=damaged)
+            log.warning("recording ends early", file=self.path.name, reason=plain(error))
+        yield from decoder.flush()
+        if decoder.damaged:
+            log.warning(
+                "damaged packets were skipped", file=self.path.name, packets=decoder.damaged
+            )
 
     def _recorded(self, container: InputContainer) -> datetime:
         try:
@@ -104,85 +91,6 @@ class Recording:
                 file=self.path.name,
             )
             return UNKNOWN_START
-
-
-class _Pictures:
-    """Decoded frames → the first picture in each step of the sampling grid."""
-
-    def __init__(self, wanted: Recording, rate_hz: float, zero_s: float) -> None:
-        self._every_s, self._small_px = wanted.sample_every_s, wanted.small_px
-        self._period_s, self._zero_s = 1 / rate_hz, zero_s
-        self._step = -1
-        self._last_s = -self._period_s
-
-    def feed(self, frame: av.VideoFrame) -> Iterator[VideoFrame]:
-        pts_s = self._time(frame)
-        step = math.floor(pts_s / self._every_s + 1e-6)
-        if step <= self._step:
-            return
-        self._step = step
-        turns = round(frame.rotation / 90) % 4
-        grey = np.rot90(frame.to_ndarray(format="gray"), turns)
-        shrink = min(1.0, self._small_px / max(frame.width, frame.height))
-        small = frame.to_ndarray(
-            format="bgr24",
-            width=max(1, round(frame.width * shrink)),
-            height=max(1, round(frame.height * shrink)),
-            interpolation="AREA",
-        )
-        yield VideoFrame(
-            pts_s, np.ascontiguousarray(grey), np.ascontiguousarray(np.rot90(small, turns))
-        )
-
-    def _time(self, frame: av.VideoFrame) -> float:
-        if frame.pts is not None and frame.time_base is not None:
-            self._last_s = float(frame.pts * frame.time_base) - self._zero_s
-        else:
-            self._last_s += self._period_s
-        return self._last_s
-
-
-class _Sound:
-    """Decoded sound → mono at 16 kHz, whatever it was and however often it changes."""
-
-    def __init__(self, zero_s: float) -> None:
-        self._zero_s = zero_s
-        self._format: object = None
-        self._resampler = _resampler()
-        self._next_s = 0.0
-
-    def feed(self, frame: av.AudioFrame) -> Iterator[AudioChunk]:
-        coming = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if self._format not in (None, coming):
-            yield from self.flush()
-            self._resampler = _resampler()
-        self._format = coming
-        if frame.pts is not None and frame.time_base is not None:
-            begins_s = float(frame.pts * frame.time_base) - self._zero_s
-            if abs(begins_s - self._next_s) > 0.1:  # else the resampler's own clock is smoother
-                self._next_s = begins_s
-        frame.pts = None
-        yield from self._chunks(frame)
-
-    def flush(self) -> Iterator[AudioChunk]:
-        if self._format is not None:
-            yield from self._chunks(None)
-        self._format = None
-
-    def _chunks(self, given: av.AudioFrame | None) -> Iterator[AudioChunk]:
-        try:
-            frames = self._resampler.resample(given)
-        except (av.FFmpegError, ValueError):  # sound that claims to be what it is not
-            frames, self._resampler = [], _resampler()
-        for frame in frames:
-            pcm: npt.NDArray[np.int16] = frame.to_ndarray()[0]
-            if len(pcm):
-                yield AudioChunk(self._next_s, pcm)
-                self._next_s += len(pcm) / SAMPLE_RATE_HZ
-
-
-def _resampler() -> av.AudioResampler:
-    return av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
 
 
 def _opened(path: Path) -> InputContainer:
@@ -199,29 +107,5 @@ def _opened(path: Path) -> InputContainer:
         raise UnreadableError(path, "this user may not read the file") from error
     except (av.FFmpegError, OSError, ValueError) as error:
         raise UnreadableError(
-            path, f"not a recording that FFmpeg can read ({_plain(error)}), or it was cut short"
+            path, f"not a recording that FFmpeg can read ({plain(error)}), or it was cut short"
         ) from error
-
-
-def _streams(
-    container: InputContainer,
-) -> tuple[av.VideoStream | None, av.AudioStream | None]:
-    pictures = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-    video = next((s for s in pictures if s.codec_context is not None), None)
-    audio = next((s for s in container.streams.audio if s.codec_context is not None), None)
-    if video:
-        video.codec_context.thread_count = 1  # the default takes every core, for each camera
-    return video, audio
-
-
-def _paced(media: Iterator[Media], stop: threading.Event) -> Iterator[Media]:
-    began = time.monotonic()
-    for item in media:
-        if not isinstance(item, Epoch):
-            stop.wait(max(0.0, item.pts_s - (time.monotonic() - began)))
-        yield item
-
-
-def _plain(error: Exception) -> str:
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return text[:1].lower() + text[1:]
