@@ -4,11 +4,11 @@ import asyncio
 import logging
 import sys
 from collections.abc import Coroutine
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO, TypeVar
+from typing import TYPE_CHECKING, Annotated, TextIO, TypeVar, cast
 
 import cv2
 import structlog
@@ -35,6 +35,15 @@ class Speed(StrEnum):
 
     REALTIME = "1"
     MAX = "max"
+
+
+class NowhereError(CredenceError):
+    """Events would go nowhere."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "events have nowhere to go; configure mqtt, or give --output FILE (- is stdout)"
+        )
 
 
 ConfigOption = Annotated[
@@ -107,6 +116,36 @@ def replay(
 
 
 @app.command()
+def run(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="Settings in YAML.")],
+    settings: SetOption = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Also append events there; - is stdout."
+        ),
+    ] = None,
+) -> None:
+    """Judge cameras until stopped: events to MQTT where configured, as JSON Lines with --output."""
+    from streamer import config as configuration
+    from streamer.node import open_node, run_until_signalled
+    from streamer.sinks.jsonl import JsonLines
+    from streamer.sinks.mqtt import MqttSink
+
+    loaded = configuration.load(config, settings or [])
+    if loaded.mqtt is None and output is None:
+        raise NowhereError
+    node = open_node(loaded)
+    broker = _broker(loaded.mqtt) if loaded.mqtt else None
+    sink = MqttSink(broker, loaded.node) if broker else None
+    node.describe(broker.address if broker else None)
+    with _opened(output) as file:
+        _run(run_until_signalled(node, JsonLines(file) if file else None, sink))
+    if node.failed:
+        raise typer.Exit(2)
+
+
+@app.command()
 def watch(
     mqtt: Annotated[str, typer.Option(metavar="URL", help="The broker.")] = "mqtt://localhost:1883",
     node: Annotated[str, typer.Option(help="Only this node.")] = "+",
@@ -127,15 +166,22 @@ def check(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="Settings in YAML.")],
     settings: SetOption = None,
 ) -> None:
-    """Check settings, engines and detector without starting anything."""
+    """Check settings, engines and detector, and try every camera and the broker."""
     from streamer import config as configuration
     from streamer.faces import open_finder
+    from streamer.probe import probe_all
     from streamer.recognise import open_ensemble
 
     loaded = configuration.load(config, settings or [])
     open_finder(loaded.faces)
     open_ensemble(loaded.engines)
+    broker = _broker(loaded.mqtt) if loaded.mqtt else None
     print(f"{config}: good, {len(loaded.cameras)} cameras")
+    findings = _run(probe_all(loaded.cameras, broker))
+    for found in findings:
+        print(found.sentence)
+    if not all(found.good for found in findings):
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -166,13 +212,13 @@ def _run(work: Coroutine[object, object, T]) -> T:
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     except ExceptionGroup as group:
-        mendable, others = group.split(CredenceError)
+        mendable, others = group.split((CredenceError, BrokenPipeError))
         if mendable is None or others is not None:
             raise
         raise _first(mendable) from group
 
 
-def _first(group: ExceptionGroup[CredenceError]) -> CredenceError:
+def _first(group: ExceptionGroup[Exception]) -> Exception:
     error = group.exceptions[0]
     return _first(error) if isinstance(error, ExceptionGroup) else error
 
@@ -189,9 +235,15 @@ def _time(text: str | None) -> datetime | None:
     return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-def _writable(path: Path) -> TextIO:
+def _opened(output: Path | None) -> AbstractContextManager[TextIO | None]:
+    if output is None or str(output) == "-":
+        return nullcontext(sys.stdout if output else None)
+    return _writable(output, "a")
+
+
+def _writable(path: Path, mode: str = "w") -> TextIO:
     try:
-        return path.open("w", encoding="utf-8")
+        return cast(TextIO, path.open(mode, encoding="utf-8"))
     except OSError as error:
         raise typer.BadParameter(
             f"cannot write {path}: {error.strerror}", param_hint="--output"

@@ -10,7 +10,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 from av.container import InputContainer
-from av.stream import Disposition
+from av.stream import Disposition, Stream
 
 from engines.window import SAMPLE_RATE_HZ
 from streamer.flow import AudioChunk, Epoch, Media, VideoFrame
@@ -62,7 +62,7 @@ class Decoder:
         self.damaged = 0
         """Packets that could not be decoded and were skipped."""
 
-    def feed(self, packet: av.Packet) -> Iterator[VideoFrame | AudioChunk]:
+    def feed(self, packet: "av.Packet[Stream]") -> Iterator[VideoFrame | AudioChunk]:
         """Decode one packet of a track."""
         try:
             for frame in packet.decode():

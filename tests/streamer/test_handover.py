@@ -76,6 +76,39 @@ async def test_leaving_does_not_wait_for_a_blocked_read() -> None:
     release.set()
 
 
+async def test_live_drops_the_oldest_and_counts() -> None:
+    done = threading.Event()
+
+    def make(stop: threading.Event) -> Iterator[int]:
+        yield from range(10)
+        done.set()
+
+    live = Handover(make, name="live", depth=3, droppable=lambda number: number != 0)
+    async with live as numbers:
+        await asyncio.to_thread(done.wait, 5)
+        await asyncio.sleep(0)  # what the thread handed over before is taken in now
+        assert live.waiting <= 4
+        # The first must not be dropped; of the others the newest are left.
+        assert [number async for number in numbers] == [0, 8, 9]
+    assert live.dropped == 7
+
+
+async def test_end_ends_at_once_while_a_read_blocks() -> None:
+    release = threading.Event()
+
+    def blocked(stop: threading.Event) -> Iterator[int]:
+        yield 1
+        release.wait(5)
+        yield 2
+
+    async with asyncio.timeout(1), Handover(blocked, name="blocked") as numbers:
+        stream = aiter(numbers)
+        assert await anext(stream) == 1
+        numbers.end()
+        assert [number async for number in stream] == []
+    release.set()
+
+
 async def test_worker_runs_calls_in_order_on_its_own_thread() -> None:
     worker = Worker("test")
     names = await asyncio.gather(
