@@ -68,7 +68,7 @@ class Live:
             watch = self.watch()
             for packet in self._packets(container, tracks, stop):
                 if decoder is None:
-                    decoder = Decoder(tracks, self.sampling, _time_s(packet) or 0.0)
+                    decoder = Decoder(tracks, self.sampling, self._zero_s(container, packet))
                     yield self._epoch(tracks)
                 for item in decoder.feed(packet):
                     if isinstance(item, VideoFrame) and (problem := watch.look(item)):
@@ -77,6 +77,11 @@ class Live:
                         yield item
             if decoder:
                 yield from decoder.flush()
+
+    def _zero_s(self, container: InputContainer, first: "av.Packet[Stream]") -> float:
+        if self.address.ends and container.start_time is not None:
+            return container.start_time / av.time_base  # sound may begin with what is to be cut off
+        return _time_s(first) or 0.0
 
     def _packets(
         self, container: InputContainer, tracks: Tracks, stop: threading.Event

@@ -237,19 +237,22 @@ def _rtp(clip: Path) -> Iterator[tuple[float, int, bytes]]:
                     made = _Packets()
                     muxer = av.open(made, "w", format="rtp", options={"packetsize": "1400"})
                     muxers[stream.index] = muxer, muxer.add_stream_from_template(stream), made
-            for packet in given.demux():
-                if packet.dts is None or packet.pts is None or packet.time_base is None:
-                    continue
+            timed = [packet for packet in given.demux() if packet.dts is not None]
+            for packet in sorted(timed, key=_when_s):
                 track = packet.stream.index
                 muxer, packet.stream, made = muxers[track]
                 shift = round(offset_s / packet.time_base)
-                packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
-                at_s = float(packet.dts * packet.time_base)
+                packet.pts, packet.dts = (packet.pts or 0) + shift, (packet.dts or 0) + shift
+                at_s = _when_s(packet)
                 muxer.mux(packet)
                 for data in made.waiting:
                     yield at_s, track, data
                 made.waiting.clear()
             offset_s += (given.duration or 0) / av.time_base
+
+
+def _when_s(packet: Any) -> float:
+    return float(packet.dts * packet.time_base)
 
 
 def _sdp(clip: Path) -> str:
