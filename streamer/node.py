@@ -139,7 +139,9 @@ class _Running:
         except (OutputError, BrokenPipeError):  # nobody takes the events of any camera
             raise
         except Exception as error:
-            log.exception(f"camera {self.name}: its media could not be judged")
+            # On the worker: a traceback is made from files, and reading them blocks.
+            said = f"camera {self.name}: its media could not be judged"
+            await self._worker.run(log.error, said, exc_info=error)
             raise CameraError(self.name, f"unexpected: {type(error).__name__}") from error
 
     async def _session(self) -> None:
