@@ -5,6 +5,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, Self, TypeVar
@@ -85,9 +86,14 @@ class Handover(Generic[T]):
                 await self._some.wait()
             item = self._items.popleft()
             if isinstance(item, _End):
-                if item.error:
-                    raise item.error
-                return
+                error = item.error
+                del item  # an error that is held in its own traceback keeps all that it saw alive
+                if error is None:
+                    return
+                try:
+                    raise error
+                finally:
+                    del error
             if not self._droppable:
                 self._tickets.put(None)
             yield item
@@ -103,10 +109,9 @@ class Handover(Generic[T]):
             return
         except BaseException as error:  # raised again where it is awaited
             end = _End(error)
-        try:
+        with suppress(_Stopped):
             self._hand(end)
-        except _Stopped:
-            return
+        del end  # see __aiter__
 
     def _hand(self, item: T | _End) -> None:
         if self._stop.is_set():

@@ -146,7 +146,7 @@ class _Running:
 
     async def _session(self) -> None:
         """One connection, from the first packet to the loss of the last."""
-        lost: list[CameraError] = []
+        lost: list[str] = []
         dropping = Handover[Media](
             self._source.read, name=self.name, droppable=lambda item: not isinstance(item, Epoch)
         )
@@ -166,13 +166,11 @@ class _Running:
             if dropping.dropped:
                 log.warning(f"camera {self.name}: media was dropped", items=dropping.dropped)
         if lost:
-            raise lost[0]
+            raise CameraError(self.name, lost[0])
         if self._address.ends and not self._node.stopped:
             log.info(f"camera {self.name}: the file has ended")
 
-    async def _until_lost(
-        self, handover: Handover[Media], lost: list[CameraError]
-    ) -> AsyncIterator[Media]:
+    async def _until_lost(self, handover: Handover[Media], lost: list[str]) -> AsyncIterator[Media]:
         """Pass media on, and end where the camera is lost, so that open windows are finished."""
         overrun = False
         try:
@@ -184,7 +182,7 @@ class _Running:
                     log.warning(f"camera {self.name}: this machine is too slow, media is dropped")
                 yield item
         except CameraError as error:
-            lost.append(error)
+            lost.append(error.problem)
 
     async def _connected(self, epoch: Epoch) -> None:
         self._reconnect.connected()

@@ -1,8 +1,11 @@
 """Blocking work made asynchronous: order, bounds, errors, cancellation."""
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -47,6 +50,27 @@ async def test_an_error_reaches_who_listens_after_what_came_before() -> None:
         assert await anext(stream) == 1
         with pytest.raises(OSError, match="gone"):
             await anext(stream)
+
+
+async def test_an_error_keeps_nothing_alive() -> None:
+    seen: list[weakref.ref[threading.Event]] = []
+
+    def fail(stop: threading.Event) -> Iterator[int]:
+        picture = threading.Event()
+        seen.append(weakref.ref(picture))
+        yield 1
+        raise OSError("gone")
+
+    gc.disable()
+    try:
+        async with Handover(fail, name="fail") as numbers:
+            with suppress(OSError):
+                async for _ in numbers:
+                    pass
+        await asyncio.to_thread(numbers._thread.join, 5)
+        assert seen[0]() is None
+    finally:
+        gc.enable()
 
 
 async def test_leaving_stops_the_thread() -> None:
