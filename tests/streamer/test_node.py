@@ -132,6 +132,41 @@ async def test_a_bug_in_one_camera_leaves_the_others(
     assert "camera door: unexpected: ZeroDivisionError" in capsys.readouterr().out
 
 
+@pytest.mark.timeout(30)
+async def test_another_codec_after_a_reconnect_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def clip(sound: str | None) -> Path:
+        path = tmp_path / f"{sound}.mov"
+        return write_media(path, sound=sound, sound_hz=8000, options=AS_CAMERAS_DO)
+
+    said = ""
+
+    async def until(words: str) -> None:
+        nonlocal said
+        for _ in range(200):
+            said += capsys.readouterr().out
+            if words in said:
+                return
+            await asyncio.sleep(0.05)
+        raise AssertionError(said)
+
+    server = RtspServer(clip("aac"))
+    node = await node_of(door=server.url)
+    task = asyncio.create_task(node.run(None, None))
+    await until("aac 8000 Hz")
+    for sound, words in (("pcm_mulaw", "pcm_mulaw 8000 Hz"), (None, "it sends no sound")):
+        server.clip = clip(sound)
+        await asyncio.to_thread(server.kill)
+        await asyncio.to_thread(server.start)
+        await until(words)
+    node.stop()
+    await task
+    server.close()
+    assert "it has changed, before it sent h264 64x48 at 25/s, aac 8000 Hz" in said
+    assert said.count("trying again until it works") == 2
+
+
 async def test_reconnector_warns_once_and_waits_longer_each_time(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
