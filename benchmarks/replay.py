@@ -69,7 +69,7 @@ def main() -> None:
 
 def _print(path: Path, config: Config) -> None:
     player = open_replay(config)
-    ensemble, finder = player.ensemble, player.finder
+    ensemble, finder = player.judging.ensemble, player.finder
     recording = Recording(path, config.video.sample_every_s, finder.small_px)
     media = list(recording.read(threading.Event()))
     length_s = max(item.pts_s for item in media if isinstance(item, AudioChunk | VideoFrame))

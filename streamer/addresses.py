@@ -3,6 +3,7 @@ password."""
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
 _LEVEL = (
@@ -39,12 +40,79 @@ def path(text: str) -> str:
     return text
 
 
+CAMERA_PREFIXES = ("webcam:", "lavfi:")
+"""What camera addresses begin with that are neither URLs nor paths."""
+
+_NETWORK = ("rtsp", "http", "https")
+_HTTP_MAY = "http,https,httpproxy,tcp,tls,crypto,data"
+"""A playlist from the network must not make this machine read its own files."""
+
+
 def camera_url(text: str) -> str:
-    """Refuse what is neither a stream nor a path."""
-    if "://" not in text:
-        return path(text)
-    _network_url(text, ("rtsp", "http", "https"))
+    """Refuse what no camera, webcam or file can be opened by."""
+    Address.parse(text)
     return text
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a camera is, as FFmpeg wants to be told."""
+
+    url: str = field(repr=False)
+    """May hold a password."""
+    format: str | None = None
+    """FFmpeg's name of the input, where the URL does not tell."""
+    transport: str | None = None
+    """Of RTSP: tcp or udp."""
+    host: str = ""
+    has_login: bool = False
+    shown: str = ""
+    """The address for people: no credentials, and nothing that may be one."""
+    keeps_pace: bool = False
+    """Media comes when its time has come; else it must be paced."""
+    ends: bool = False
+    """The end is the end, and no loss."""
+
+    @classmethod
+    def parse(cls, text: str, transport: str = "tcp") -> "Address":
+        """Read a camera's `url`; raise ValueError, without repeating it, if it is none."""
+        if text.startswith("lavfi:"):
+            return cls(path(text.removeprefix("lavfi:")), "lavfi", shown="lavfi")
+        if text.startswith(("webcam:", "/dev/video")):
+            return _webcam(text.removeprefix("webcam:"))
+        if "://" not in text:
+            return cls(path(text), shown=text, ends=True)
+        parts = _network_url(text, _NETWORK, " or webcam: or lavfi:, or be the path of a file")
+        scheme, host = parts.scheme.lower(), parts.hostname or ""
+        return cls(
+            text,
+            transport=transport if scheme == "rtsp" else None,
+            host=host,
+            has_login=parts.username is not None,
+            # A path or a query may hold a password, too.
+            shown=f"{scheme}://{parts.netloc.rpartition('@')[2]}",
+            keeps_pace=scheme == "rtsp",
+        )
+
+    def options(self, timeout_s: float) -> dict[str, str]:
+        """Return the options for FFmpeg. It silently ignores those that it does not know."""
+        microseconds = str(round(timeout_s * 1e6))
+        if self.transport:
+            # Without measuring the frame rate first, pictures come most of a second earlier.
+            options = {"timeout": microseconds, "fpsprobesize": "0"}
+            return {"rtsp_transport": self.transport, **options}
+        if self.host:
+            return {"timeout": microseconds, "protocol_whitelist": _HTTP_MAY}
+        # A playlist must not make a file fetch from the network.
+        return {"protocol_whitelist": "file"} if self.ends else {}
+
+
+def _webcam(device: str) -> Address:
+    if re.fullmatch(r"\d{1,3}", device, re.ASCII):
+        device = f"/dev/video{device}"
+    if not device.startswith("/"):
+        raise ValueError("must name a webcam by number or device: webcam:0 or webcam:/dev/video0")
+    return Address(path(device), "v4l2", shown=device, keeps_pace=True)
 
 
 def mqtt_url(text: str) -> SplitResult:
@@ -55,10 +123,10 @@ def mqtt_url(text: str) -> SplitResult:
     return parts
 
 
-def _network_url(text: str, schemes: Sequence[str]) -> SplitResult:
+def _network_url(text: str, schemes: Sequence[str], also: str = "") -> SplitResult:
     starts = tuple(f"{scheme}://" for scheme in schemes)
     if not text.lower().startswith(starts):
-        raise ValueError(f"must begin with {' or '.join(starts)}")
+        raise ValueError(f"must begin with {' or '.join(starts)}{also}")
     if not text.isprintable() or " " in text:
         raise ValueError("must hold no spaces and no control characters")
     try:

@@ -5,11 +5,11 @@ import logging
 import os
 import sys
 from collections.abc import Coroutine
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO, TypeVar
+from typing import TYPE_CHECKING, Annotated, TextIO, TypeVar, cast
 
 import structlog
 import typer
@@ -37,6 +37,15 @@ class Speed(StrEnum):
 
     REALTIME = "1"
     MAX = "max"
+
+
+class NowhereError(CredenceError):
+    """Events would go nowhere."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "events have nowhere to go; configure mqtt, or give --output FILE (- is stdout)"
+        )
 
 
 ConfigOption = Annotated[
@@ -120,6 +129,36 @@ def replay(
 
 
 @app.command()
+def run(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="Settings in YAML.")],
+    settings: SetOption = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Also append events there; - is stdout."
+        ),
+    ] = None,
+) -> None:
+    """Judge cameras until stopped: events to MQTT where configured, as JSON Lines with --output."""
+    from streamer import config as configuration
+    from streamer.node import open_node, run_until_signalled
+    from streamer.sinks.jsonl import JsonLines
+    from streamer.sinks.mqtt import MqttSink
+
+    loaded = configuration.load(config, settings or [])
+    if loaded.mqtt is None and output is None:
+        raise NowhereError
+    node = open_node(loaded)
+    broker = _broker(loaded.mqtt) if loaded.mqtt else None
+    sink = MqttSink(broker, loaded.node) if broker else None
+    node.describe(broker.address if broker else None)
+    with _opened(output) as file:
+        _run(run_until_signalled(node, JsonLines(file) if file else None, sink))
+    if node.failed:
+        raise typer.Exit(2)
+
+
+@app.command()
 def watch(
     mqtt: Annotated[str, typer.Option(metavar="URL", help="The broker.")] = "mqtt://localhost:1883",
     node: Annotated[str, typer.Option(help="Only this node.", callback=_level)] = "+",
@@ -147,9 +186,10 @@ def check(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="Settings in YAML.")],
     settings: SetOption = None,
 ) -> None:
-    """Check settings, engines and detector without starting anything."""
+    """Check settings, engines and detector, and try every camera and the broker."""
     from streamer import config as configuration
     from streamer.faces import open_finder
+    from streamer.probe import probe_all
     from streamer.recognise import open_ensemble
     from streamer.transcribe import open_transcriber
 
@@ -157,7 +197,13 @@ def check(
     open_finder(loaded.faces)
     open_ensemble(loaded.engines)
     open_transcriber(loaded, live=False)
+    broker = _broker(loaded.mqtt) if loaded.mqtt else None
     print(f"{config}: good, {len(loaded.cameras)} cameras")
+    findings = _run(probe_all(loaded.cameras, broker))
+    for found in findings:
+        print(found.sentence)
+    if not all(found.good for found in findings):
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -191,17 +237,13 @@ def _run(work: Coroutine[object, object, T]) -> T:
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     except ExceptionGroup as group:
-        if group.subgroup(BrokenPipeError):
-            # Whoever read has seen enough; Python would still try to flush what is left.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(1) from None
-        mendable, others = group.split(CredenceError)
+        mendable, others = group.split((CredenceError, BrokenPipeError))
         if mendable is None or others is not None:
             raise
         raise _first(mendable) from group
 
 
-def _first(group: ExceptionGroup[CredenceError]) -> CredenceError:
+def _first(group: ExceptionGroup[Exception]) -> Exception:
     error = group.exceptions[0]
     return _first(error) if isinstance(error, ExceptionGroup) else error
 
@@ -219,11 +261,17 @@ def _time(text: str | None) -> datetime | None:
         ) from None
 
 
-def _writable(path: Path, files: list[Path]) -> TextIO:
+def _opened(output: Path | None) -> AbstractContextManager[TextIO | None]:
+    if output is None or str(output) == "-":
+        return nullcontext(sys.stdout if output else None)
+    return _writable(output, [], "a")
+
+
+def _writable(path: Path, files: list[Path], mode: str = "w") -> TextIO:
     if path.exists() and any(file.exists() and path.samefile(file) for file in files):
         raise typer.BadParameter(f"{path} is one of the recordings", param_hint="--output")
     try:
-        return path.open("w", encoding="utf-8")
+        return cast(TextIO, path.open(mode, encoding="utf-8"))
     except OSError as error:
         raise typer.BadParameter(
             f"cannot write {path}: {error.strerror}", param_hint="--output"

@@ -7,6 +7,7 @@ scikit-image. The speech is espeak-ng's; without espeak-ng the clip is silent.
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 
@@ -25,6 +26,7 @@ SENTENCES = (
 )
 """Said one after the other with a rest between, so that both kinds of window appear."""
 
+_QUICKLY = {"preset": "veryfast"}
 _REST_S = 2.5
 _SIDE_PX = 480
 
@@ -36,12 +38,15 @@ class PortraitMissingError(CredenceError):
         super().__init__("the demonstration needs a portrait; pip install 'credence[demo]'")
 
 
-def make_clip(path: Path) -> bool:
-    """Write an MP4 (H.264, AAC) of about twelve seconds; return whether it has speech."""
+def make_clip(path: Path, options: Mapping[str, str] = _QUICKLY) -> bool:
+    """Write a clip (H.264, AAC) of about twelve seconds; return whether it has speech.
+
+    ``options`` are the video encoder's.
+    """
     portrait = _portrait()
     speech = _speech()
     with av.open(str(path), "w") as container:
-        video = container.add_stream("libx264", rate=RATE_HZ, options={"preset": "veryfast"})
+        video = container.add_stream("libx264", rate=RATE_HZ, options=dict(options))
         video.width = video.height = _SIDE_PX
         video.pix_fmt = "yuv420p"
         audio = container.add_stream("aac", rate=SAMPLE_RATE_HZ, layout="mono")

@@ -4,7 +4,7 @@ import re
 import socket
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import unquote, urlsplit
 
 from pydantic import (
@@ -78,9 +78,21 @@ class Camera(_Section):
 
     name: TopicLevel
     """Stands in topics and events, and is used once: 1 to 100 characters without `/ + # $`."""
-    url: Annotated[SecretStr, PathUnless(), AfterValidator(_camera_url)]
-    """`rtsp://`, `http://` or `https://`, with credentials if need be, or the path of a file.
-    Never shown."""
+    url: Annotated[
+        SecretStr,
+        PathUnless(prefixes=addresses.CAMERA_PREFIXES),
+        AfterValidator(_camera_url),
+    ]
+    """`rtsp://`, `http://` or `https://` (also HLS), with credentials if need be; `webcam:0` or
+    `webcam:/dev/video0`; the path of a file, which is played once at its own pace; or, to try
+    things, `lavfi:` and a description of FFmpeg's. Never shown."""
+    transport: Literal["tcp", "udp"] = "tcp"
+    """How RTSP carries media. `udp` where a camera offers nothing else."""
+
+    @property
+    def address(self) -> addresses.Address:
+        """Where it is."""
+        return addresses.Address.parse(self.url.get_secret_value(), self.transport)
 
 
 class Video(_Section):

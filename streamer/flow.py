@@ -23,11 +23,14 @@ class Epoch:
     """A new media clock begins; nothing before it goes with anything after it."""
 
     id: str
-    """The recording's content hash and a counter."""
+    """A recording's content hash and a counter; of a camera, the UTC milliseconds of its first
+    packet."""
     began: datetime
     """When, by the wall clock, the media clock stood at zero."""
     has_video: bool
     has_audio: bool
+    media: str = ""
+    """What comes, for people: `h264 640x480 at 25/s, aac 16000 Hz`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

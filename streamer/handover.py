@@ -3,7 +3,9 @@
 import asyncio
 import queue
 import threading
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, Self, TypeVar
@@ -23,21 +25,45 @@ class _End:
 class Handover(Generic[T]):
     """Runs a blocking iterator in a daemon thread and hands its items to the event loop.
 
-    At most ``depth`` items wait; the thread then blocks, so nothing is dropped. An error of the
-    iterator is raised to who iterates. Use as an asynchronous context manager: leaving it tells
-    the thread to stop, and does not wait for a read that blocks.
+    At most ``depth`` items wait. The thread then blocks and nothing is dropped; or, where
+    ``droppable`` is given, it goes on and the oldest item of which that is true makes room. An
+    error of the iterator is raised to who iterates. Use as an asynchronous context manager:
+    leaving it tells the thread to stop, and does not wait for a read that blocks.
     """
 
     def __init__(
-        self, blocking: Callable[[threading.Event], Iterator[T]], *, name: str, depth: int = 16
+        self,
+        blocking: Callable[[threading.Event], Iterator[T]],
+        *,
+        name: str,
+        depth: int = 16,
+        droppable: Callable[[T], bool] | None = None,
     ) -> None:
-        self._blocking = blocking
+        self._blocking, self._depth, self._droppable = blocking, depth, droppable
         self._stop = threading.Event()
         self._tickets: queue.SimpleQueue[None] = queue.SimpleQueue()
         for _ in range(depth):
             self._tickets.put(None)
-        self._items: asyncio.Queue[T | _End] = asyncio.Queue()
+        self._items: deque[T | _End] = deque()
+        self._some = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self.dropped = 0
+        """Items that made room for newer ones."""
+
+    @property
+    def waiting(self) -> int:
+        """Items that nobody has taken yet."""
+        return len(self._items)
+
+    def end(self) -> None:
+        """Stop the thread and end the iteration at once, also while a read blocks.
+
+        What waits is dropped, uncounted.
+        """
+        self._stop.set()
+        self._tickets.put(None)
+        self._items.clear()
+        self._add(_End(None))
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -55,33 +81,55 @@ class Handover(Generic[T]):
 
     async def __aiter__(self) -> AsyncIterator[T]:
         while True:
-            item = await self._items.get()
+            while not self._items:
+                self._some.clear()
+                await self._some.wait()
+            item = self._items.popleft()
             if isinstance(item, _End):
-                if item.error:
-                    raise item.error
-                return
-            self._tickets.put(None)
+                error = item.error
+                del item  # an error that is held in its own traceback keeps all that it saw alive
+                if error is None:
+                    return
+                try:
+                    raise error
+                finally:
+                    del error
+            if not self._droppable:
+                self._tickets.put(None)
             yield item
 
     def _run(self) -> None:
         end = _End(None)
         try:
             for item in self._blocking(self._stop):
-                self._tickets.get()
+                if not self._droppable:
+                    self._tickets.get()
                 self._hand(item)
         except _Stopped:
             return
         except BaseException as error:  # raised again where it is awaited
             end = _End(error)
-        try:
+        with suppress(_Stopped):
             self._hand(end)
-        except _Stopped:
-            return
+        del end  # see __aiter__
 
     def _hand(self, item: T | _End) -> None:
         if self._stop.is_set():
             raise _Stopped
         try:
-            self._loop.call_soon_threadsafe(self._items.put_nowait, item)
+            self._loop.call_soon_threadsafe(self._add, item)
         except RuntimeError as error:  # the loop is closed
             raise _Stopped from error
+
+    def _add(self, item: T | _End) -> None:
+        if self._droppable and not isinstance(item, _End) and len(self._items) >= self._depth:
+            self._drop_oldest(self._droppable)
+        self._items.append(item)
+        self._some.set()
+
+    def _drop_oldest(self, droppable: Callable[[T], bool]) -> None:
+        for at, item in enumerate(self._items):
+            if not isinstance(item, _End) and droppable(item):
+                del self._items[at]
+                self.dropped += 1
+                return

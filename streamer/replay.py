@@ -3,70 +3,36 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, closing
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
 
 import structlog
 
-from streamer.announce import Announcer
 from streamer.config import Config
-from streamer.event import EmotionEvent
 from streamer.faces import Finder, open_finder
 from streamer.flow import Epoch, Media
 from streamer.handover import Handover
-from streamer.pipeline import events
-from streamer.recognise import Ensemble, open_ensemble
+from streamer.judging import Judging, open_judging
+from streamer.sinks.fanout import Output, Sinks
 from streamer.sinks.mqtt import MqttSink
 from streamer.source import Recording, UnreadableError
-from streamer.transcribe import Transcriber, open_transcriber
 from streamer.worker import Worker
 
 log = structlog.get_logger()
-
-
-class Output(Protocol):
-    """Where events are written on this machine."""
-
-    def put(self, event: EmotionEvent) -> None:
-        """Write one event."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sinks:
-    """Where events go: always to an output, and to a broker if there is one."""
-
-    output: Output
-    mqtt: MqttSink | None
-    writer: Worker
-    """The thread for the output: who reads it may be slow, and the loop must go on."""
-
-    async def put(self, event: EmotionEvent) -> None:
-        """Write the next event, and wait until the broker's queue has room for it."""
-        await self.writer.run(self.output.put, event)
-        if self.mqtt:
-            await self.mqtt.put(event)
-
-    async def status(self, camera: str, online: bool) -> None:
-        """Say whether a camera's recording is running."""
-        if self.mqtt:
-            await self.mqtt.status(camera, online)
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
     """How recordings are replayed, and with what: opened once for all of them."""
 
-    config: Config
-    ensemble: Ensemble
+    judging: Judging
     finder: Finder
     realtime: bool = False
     """At the recording's own pace; else as fast as it goes."""
     began: datetime | None = None
     """When the recordings began; None takes it from each file."""
-    transcriber: Transcriber | None = None
 
     async def run(
         self, files: Sequence[Path], output: Output, mqtt: MqttSink | None = None
@@ -97,32 +63,13 @@ class Replay:
         return failed
 
     async def _one(self, path: Path, camera: str, worker: Worker, sinks: Sinks) -> None:
-        every_s, px = self.config.video.sample_every_s, self.finder.small_px
+        every_s, px = self.judging.config.video.sample_every_s, self.finder.small_px
         recording = Recording(path, every_s, px, self.began, self.realtime)
-        announcer = Announcer(
-            self.config.node,
-            camera,
-            self.ensemble.hashes,
-            self.ensemble.policy.hash,
-            self.transcriber.hash if self.transcriber else None,
-            self.config.transcript.publish,
-        )
-        count = 0
-        async with Handover[Media](recording.read, name=camera) as media:
-            stream = events(
-                _announced(aiter(media), camera, sinks),
-                config=self.config,
-                finder=self.finder,
-                ensemble=self.ensemble,
-                announcer=announcer,
-                worker=worker,
-                transcriber=self.transcriber,
-            )
+        announcer = self.judging.announcer(camera)
+        async with Handover[Media](recording.read, name=camera) as items:
+            media = _announced(aiter(items), camera, sinks)
             try:
-                async with aclosing(stream):
-                    async for event in stream:
-                        count += 1
-                        await sinks.put(event)
+                count = await self.judging.publish(media, self.finder, announcer, worker, sinks)
             finally:
                 await sinks.status(camera, online=False)
         if not count:
@@ -140,10 +87,8 @@ async def _announced(
 
 
 def open_replay(config: Config, *, realtime: bool = False, began: datetime | None = None) -> Replay:
-    """Open all that replays need; raise a CredenceError that says what is wrong with it."""
-    ensemble, finder = open_ensemble(config.engines), open_finder(config.faces)
-    words = open_transcriber(config, live=False)
-    return Replay(config, ensemble, finder, realtime, began, words)
+    """Open engines and face finder; raise a CredenceError that says what is wrong with them."""
+    return Replay(open_judging(config, live=False), open_finder(config.faces), realtime, began)
 
 
 def camera_names(files: Sequence[Path]) -> list[str]:

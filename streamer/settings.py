@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -32,9 +32,10 @@ class ConfigError(CredenceError):
 
 @dataclass(frozen=True, slots=True)
 class PathUnless:
-    """Marks text that is a path, unless it is a URL or one of `words`."""
+    """Marks text that is a path, unless it is a URL, one of `words`, or begins with a prefix."""
 
     words: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,8 @@ def describe(field: FieldInfo) -> str:
         bounds |= {name: getattr(mark, name) for name in ("gt", "ge", "le") if hasattr(mark, name)}
     if get_origin(field.annotation) is tuple:
         return "a list"
+    if get_origin(field.annotation) is Literal:
+        return " or ".join(get_args(field.annotation))
     if section(field):
         return "a mapping of keys to values"
     kinds = {float: "a number", int: "a whole number", bool: "true or false"}
@@ -194,6 +197,8 @@ class _Draft:
             self._spoil(key, node, str(error))
         marks = [mark for mark in field.metadata if isinstance(mark, PathUnless)]
         if not marks or not value or value in marks[0].words or "://" in value:
+            return value
+        if value.startswith(marks[0].prefixes):
             return value
         return self._from_folder(value, node)
 

@@ -30,10 +30,11 @@ def write_media(
     sound: str | None = "aac",
     sound_hz: int = 16_000,
     layout: str = "mono",
+    options: dict[str, str] | None = None,
 ) -> Path:
     """Write moving noise of (width, height) and a tone; None leaves picture or sound out."""
     with av.open(str(path), "w") as container:
-        video = container.add_stream(codec, rate=rate_hz) if size else None
+        video = container.add_stream(codec, rate=rate_hz, options=options) if size else None
         audio = container.add_stream(sound, rate=sound_hz, layout=layout) if sound else None
         if video is not None and size is not None:
             assert isinstance(video, av.VideoStream)
@@ -48,6 +49,10 @@ def write_media(
             assert isinstance(audio, av.AudioStream)
             _mux_tone(container, audio, round(seconds * sound_hz), sound_hz, layout)
     return path
+
+
+AS_CAMERAS_DO = {"g": "10", "bf": "0", "preset": "veryfast"}
+"""For the encoder: whole pictures often, and none ahead of its time."""
 
 
 def _mux_tone(

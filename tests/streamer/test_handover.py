@@ -1,8 +1,11 @@
 """Blocking work made asynchronous: order, bounds, errors, cancellation."""
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -49,6 +52,27 @@ async def test_an_error_reaches_who_listens_after_what_came_before() -> None:
             await anext(stream)
 
 
+async def test_an_error_keeps_nothing_alive() -> None:
+    seen: list[weakref.ref[threading.Event]] = []
+
+    def fail(stop: threading.Event) -> Iterator[int]:
+        picture = threading.Event()
+        seen.append(weakref.ref(picture))
+        yield 1
+        raise OSError("gone")
+
+    gc.disable()
+    try:
+        async with Handover(fail, name="fail") as numbers:
+            with suppress(OSError):
+                async for _ in numbers:
+                    pass
+        await asyncio.to_thread(numbers._thread.join, 5)
+        assert seen[0]() is None
+    finally:
+        gc.enable()
+
+
 async def test_leaving_stops_the_thread() -> None:
     ended = threading.Event()
 
@@ -73,6 +97,39 @@ async def test_leaving_does_not_wait_for_a_blocked_read() -> None:
 
     async with asyncio.timeout(1), Handover(blocked, name="blocked"):
         pass
+    release.set()
+
+
+async def test_live_drops_the_oldest_and_counts() -> None:
+    done = threading.Event()
+
+    def make(stop: threading.Event) -> Iterator[int]:
+        yield from range(10)
+        done.set()
+
+    live = Handover(make, name="live", depth=3, droppable=lambda number: number != 0)
+    async with live as numbers:
+        await asyncio.to_thread(done.wait, 5)
+        await asyncio.sleep(0)  # what the thread handed over before is taken in now
+        assert live.waiting <= 4
+        # The first must not be dropped; of the others the newest are left.
+        assert [number async for number in numbers] == [0, 8, 9]
+    assert live.dropped == 7
+
+
+async def test_end_ends_at_once_while_a_read_blocks() -> None:
+    release = threading.Event()
+
+    def blocked(stop: threading.Event) -> Iterator[int]:
+        yield 1
+        release.wait(5)
+        yield 2
+
+    async with asyncio.timeout(1), Handover(blocked, name="blocked") as numbers:
+        stream = aiter(numbers)
+        assert await anext(stream) == 1
+        numbers.end()
+        assert [number async for number in stream] == []
     release.set()
 
 

@@ -198,10 +198,13 @@ def test_replay_names_cameras_for_topics(tmp_path: Path) -> None:
     assert camera_names(paths) == ["Front-door-1", "Front-door-1-2", "recording"]
 
 
-def test_check_says_that_settings_are_good(tmp_path: Path) -> None:
+@pytest.mark.timeout(30)
+def test_check_says_that_all_is_good(tmp_path: Path) -> None:
+    write_media(tmp_path / "door.mp4")
     path = write_text(tmp_path / "c.yaml", "cameras:\n- {name: door, url: door.mp4}\n")
     done = credence("check", path)
-    assert (done.returncode, done.stdout) == (0, f"{path}: good, 1 cameras\n")
+    found = "camera door: h264 64x48 at 25/s, aac 16000 Hz"
+    assert (done.returncode, done.stdout) == (0, f"{path}: good, 1 cameras\n{found}\n")
 
 
 def test_check_names_the_line(tmp_path: Path) -> None:

@@ -1,0 +1,193 @@
+"""Packets of an opened stream → pictures and sound: decoding, sampling, resampling. Blocking."""
+
+import math
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.container import InputContainer
+from av.stream import Disposition, Stream
+
+from engines.window import SAMPLE_RATE_HZ
+from streamer.flow import AudioChunk, Epoch, Media, VideoFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Which pictures are taken from a stream."""
+
+    every_s: float
+    """Distance of the sampled pictures."""
+    small_px: int
+    """The longer side of the pictures in which faces are looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tracks:
+    """What is decoded of an opened stream: at most one of each."""
+
+    video: av.VideoStream | None
+    audio: av.AudioStream | None
+
+    @property
+    def all(self) -> list[av.VideoStream | av.AudioStream]:
+        """Those that there are."""
+        return [track for track in (self.video, self.audio) if track is not None]
+
+    def __str__(self) -> str:
+        return ", ".join([_seen(self.video), _heard(self.audio)])
+
+
+def find_tracks(container: InputContainer) -> Tracks:
+    """Choose the first picture track that is no cover, and the first sound track."""
+    pictures = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    video = next((s for s in pictures if s.codec_context is not None), None)
+    audio = next((s for s in container.streams.audio if s.codec_context is not None), None)
+    if video:
+        video.codec_context.thread_count = 1  # the default takes every core, for each camera
+    return Tracks(video, audio)
+
+
+class Decoder:
+    """Packets → sampled pictures and sound, on a clock that stands at zero at ``zero_s``."""
+
+    def __init__(self, tracks: Tracks, sampling: Sampling, zero_s: float) -> None:
+        rate_hz = float(tracks.video.average_rate or 25) if tracks.video else 25.0
+        self._pictures = _Pictures(sampling, rate_hz, zero_s)
+        self._sound = _Sound(zero_s)
+        self.damaged = 0
+        """Packets that could not be decoded and were skipped."""
+
+    def feed(self, packet: "av.Packet[Stream]") -> Iterator[VideoFrame | AudioChunk]:
+        """Decode one packet of a track."""
+        try:
+            for frame in packet.decode():
+                if isinstance(frame, av.VideoFrame | av.AudioFrame):
+                    yield from self.convert(frame)
+        except av.FFmpegError:
+            self.damaged += 1
+
+    def convert(self, frame: av.VideoFrame | av.AudioFrame) -> Iterator[VideoFrame | AudioChunk]:
+        """Take one frame that is decoded already."""
+        if isinstance(frame, av.VideoFrame):
+            yield from self._pictures.feed(frame)
+        else:
+            yield from self._sound.feed(frame)
+
+    def flush(self) -> Iterator[AudioChunk]:
+        """Yield what is still held back at the end."""
+        yield from self._sound.flush()
+
+
+def paced(media: Iterator[Media], stop: threading.Event) -> Iterator[Media]:
+    """Hand out media when its time has come, as a camera would."""
+    began = time.monotonic()
+    for item in media:
+        if isinstance(item, Epoch):
+            began = time.monotonic()
+        else:
+            stop.wait(max(0.0, item.pts_s - (time.monotonic() - began)))
+        yield item
+
+
+def plain(error: Exception) -> str:
+    """Say what FFmpeg says, without the address, which may hold a password."""
+    text = str(getattr(error, "strerror", "") or error)
+    return text[:1].lower() + text[1:]
+
+
+class _Pictures:
+    """Decoded frames → the first picture in each step of the sampling grid."""
+
+    def __init__(self, wanted: Sampling, rate_hz: float, zero_s: float) -> None:
+        self._every_s, self._small_px = wanted.every_s, wanted.small_px
+        self._period_s, self._zero_s = 1 / rate_hz, zero_s
+        self._step = -1
+        self._last_s = -self._period_s
+
+    def feed(self, frame: av.VideoFrame) -> Iterator[VideoFrame]:
+        pts_s = self._time(frame)
+        step = math.floor(pts_s / self._every_s + 1e-6)
+        if step <= self._step:
+            return
+        self._step = step
+        turns = round(frame.rotation / 90) % 4
+        grey = np.rot90(frame.to_ndarray(format="gray"), turns)
+        shrink = min(1.0, self._small_px / max(frame.width, frame.height))
+        small = frame.to_ndarray(
+            format="bgr24",
+            width=max(1, round(frame.width * shrink)),
+            height=max(1, round(frame.height * shrink)),
+            interpolation="AREA",
+        )
+        yield VideoFrame(
+            pts_s, np.ascontiguousarray(grey), np.ascontiguousarray(np.rot90(small, turns))
+        )
+
+    def _time(self, frame: av.VideoFrame) -> float:
+        if frame.pts is not None and frame.time_base is not None:
+            self._last_s = float(frame.pts * frame.time_base) - self._zero_s
+        else:
+            self._last_s += self._period_s
+        return self._last_s
+
+
+class _Sound:
+    """Decoded sound → mono at 16 kHz, whatever it was and however often it changes."""
+
+    def __init__(self, zero_s: float) -> None:
+        self._zero_s = zero_s
+        self._format: object = None
+        self._resampler = _resampler()
+        self._next_s: float | None = None
+
+    def feed(self, frame: av.AudioFrame) -> Iterator[AudioChunk]:
+        coming = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if self._format not in (None, coming):
+            yield from self.flush()
+            self._resampler = _resampler()
+        self._format = coming
+        next_s = self._next_s or 0.0
+        if frame.pts is not None and frame.time_base is not None:
+            begins_s = float(frame.pts * frame.time_base) - self._zero_s
+            # Within that the resampler's own clock is the smoother one.
+            if self._next_s is None or abs(begins_s - next_s) > 0.1:
+                next_s = begins_s
+        self._next_s = next_s
+        frame.pts = None
+        yield from self._chunks(frame)
+
+    def flush(self) -> Iterator[AudioChunk]:
+        if self._format is not None:
+            yield from self._chunks(None)
+        self._format = None
+
+    def _chunks(self, given: av.AudioFrame | None) -> Iterator[AudioChunk]:
+        try:
+            frames = self._resampler.resample(given)
+        except (av.FFmpegError, ValueError):  # sound that claims to be what it is not
+            frames, self._resampler = [], _resampler()
+        for frame in frames:
+            pcm: npt.NDArray[np.int16] = frame.to_ndarray()[0]
+            if len(pcm) and self._next_s is not None:
+                yield AudioChunk(self._next_s, pcm)
+                self._next_s += len(pcm) / SAMPLE_RATE_HZ
+
+
+def _resampler() -> av.AudioResampler:
+    return av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
+
+
+def _seen(video: av.VideoStream | None) -> str:
+    if video is None:
+        return "no picture"
+    rate = f" at {float(video.average_rate):.3g}/s" if video.average_rate else ""
+    return f"{video.codec_context.name} {video.width}x{video.height}{rate}"
+
+
+def _heard(audio: av.AudioStream | None) -> str:
+    return f"{audio.codec_context.name} {audio.rate} Hz" if audio else "no sound"

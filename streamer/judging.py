@@ -1,0 +1,70 @@
+"""What all cameras of a process share, and one stream's way through it."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from streamer.announce import Announcer
+from streamer.config import Config
+from streamer.faces import Finder
+from streamer.flow import Media
+from streamer.pipeline import events
+from streamer.recognise import Ensemble, open_ensemble
+from streamer.sinks.fanout import Sinks
+from streamer.transcribe import Transcriber, open_transcriber
+from streamer.worker import Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """Engines, opened once, and the settings by which they are used."""
+
+    config: Config
+    ensemble: Ensemble
+    transcriber: Transcriber | None
+
+    def announcer(self, camera: str) -> Announcer:
+        """Return what numbers the events of a camera, for as long as the process lives."""
+        return Announcer(
+            self.config.node,
+            camera,
+            self.ensemble.hashes,
+            self.ensemble.policy.hash,
+            self.transcriber.hash if self.transcriber else None,
+            self.config.transcript.publish,
+        )
+
+    def close(self) -> None:
+        """Ask for no more words."""
+        if self.transcriber:
+            self.transcriber.close()
+
+    async def publish(
+        self,
+        media: AsyncIterator[Media],
+        finder: Finder,
+        announcer: Announcer,
+        worker: Worker,
+        sinks: Sinks,
+    ) -> int:
+        """Judge a stream to its end and put every event; return how many there were."""
+        count = 0
+        stream = events(
+            media,
+            config=self.config,
+            finder=finder,
+            ensemble=self.ensemble,
+            announcer=announcer,
+            worker=worker,
+            transcriber=self.transcriber,
+        )
+        async with aclosing(stream):
+            async for event in stream:
+                count += 1
+                await sinks.put(event)
+        return count
+
+
+def open_judging(config: Config, *, live: bool) -> Judging:
+    """Open the engines; raise a CredenceError that says what is wrong with them."""
+    return Judging(config, open_ensemble(config.engines), open_transcriber(config, live=live))

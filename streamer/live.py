@@ -1,0 +1,201 @@
+"""Cameras → media: RTSP, HTTP and HLS, webcams, and files played as if they were one.
+
+Blocking; each connection runs on a thread of its own.
+"""
+
+import errno
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import av
+import structlog
+from av.container import InputContainer
+from av.stream import Stream
+
+from engines.errors import CredenceError
+from streamer.addresses import Address
+from streamer.decode import Decoder, Sampling, Tracks, find_tracks, paced, plain
+from streamer.flow import Epoch, Media, VideoFrame
+from streamer.picture import PictureWatch
+
+log = structlog.get_logger()
+
+TIMEOUT_S = 10.0
+"""A camera that is silent for longer is lost."""
+
+_JUMP_S = 10.0
+"""A media clock that leaves the wall clock by more, from one packet to the next, was set anew."""
+
+
+class CameraError(CredenceError):
+    """A camera cannot be opened, or was lost."""
+
+    def __init__(self, camera: str, problem: str) -> None:
+        super().__init__(f"camera {camera}: {problem}")
+        self.camera, self.problem = camera, problem
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """One connection to one camera at a time; each `read` is a new one."""
+
+    camera: str
+    """Its name, for errors and the log."""
+    address: Address
+    sampling: Sampling
+    timeout_s: float = TIMEOUT_S
+    watch: type[PictureWatch] = field(default=PictureWatch, repr=False)
+
+    def read(self, stop: threading.Event) -> Iterator[Media]:
+        """Connect and yield an Epoch, then pictures and sound, until ``stop`` is set.
+
+        The media clock stands at zero at the first packet. Raises CameraError when the camera
+        cannot be reached or is lost; only a file just ends.
+        """
+        media = self._media(stop)
+        return media if self.address.keeps_pace else paced(media, stop)
+
+    def _media(self, stop: threading.Event) -> Iterator[Media]:
+        with self._opened() as container:
+            tracks = find_tracks(container)
+            if not tracks.all:
+                raise CameraError(self.camera, "it sends neither video nor sound")
+            decoder = None
+            watch = self.watch()
+            for packet in self._packets(container, tracks, stop):
+                if decoder is None:
+                    decoder = Decoder(tracks, self.sampling, self._zero_s(container, packet))
+                    yield self._epoch(tracks)
+                for item in decoder.feed(packet):
+                    if isinstance(item, VideoFrame) and (problem := watch.look(item)):
+                        log.warning(f"camera {self.camera}: {problem}")
+                    if item.pts_s >= 0:  # what is older than the first packet has no place
+                        yield item
+            if decoder:
+                yield from decoder.flush()
+
+    def _zero_s(self, container: InputContainer, first: "av.Packet[Stream]") -> float:
+        if self.address.ends and container.start_time is not None:
+            return container.start_time / av.time_base  # sound may begin with what is to be cut off
+        return _time_s(first) or 0.0
+
+    def _packets(
+        self, container: InputContainer, tracks: Tracks, stop: threading.Event
+    ) -> Iterator["av.Packet[Stream]"]:
+        """Yield packets until told to stop, or to the end of a file."""
+        clocks = {track.index: _Clock() for track in tracks.all}
+        any_came = False
+        try:
+            for packet in container.demux(tracks.all):
+                if stop.is_set():
+                    return
+                if not packet.size and not any_came:
+                    continue
+                any_came = True
+                if clocks[packet.stream.index].jumps(_time_s(packet)):
+                    raise CameraError(self.camera, "its clock was set to another time")
+                yield packet
+        except av.FFmpegError as error:
+            raise CameraError(self.camera, f"the connection was lost ({_reason(error)})") from None
+        if not self.address.ends:
+            raise CameraError(self.camera, "it ended the connection" if any_came else _EMPTY)
+
+    def _epoch(self, tracks: Tracks) -> Epoch:
+        now = datetime.now(UTC)
+        return Epoch(
+            id=str(round(now.timestamp() * 1000)),
+            began=now,
+            has_video=tracks.video is not None,
+            has_audio=tracks.audio is not None,
+            media=str(tracks),
+        )
+
+    def _opened(self) -> InputContainer:
+        address, began_s = self.address, time.monotonic()
+        try:
+            return av.open(
+                address.url,
+                format=address.format,
+                options=address.options(self.timeout_s),
+                timeout=self.timeout_s,
+            )
+        except (av.FFmpegError, OSError, ValueError) as error:
+            silent = time.monotonic() - began_s >= self.timeout_s
+            problem = _SILENT if silent else _why(error, address)
+        # Outside of the handler: what FFmpeg raised holds the address with its password.
+        raise CameraError(self.camera, problem)
+
+
+class _Clock:
+    """Compares one track's time with the wall's."""
+
+    def __init__(self) -> None:
+        self._last: tuple[float, float] | None = None
+
+    def jumps(self, media_s: float | None) -> bool:
+        if media_s is None:
+            return False
+        wall_s = time.monotonic()
+        last, self._last = self._last, (media_s, wall_s)
+        return last is not None and abs(media_s - last[0] - (wall_s - last[1])) > _JUMP_S
+
+
+_EMPTY = "it sent nothing and ended the connection"
+_SILENT = "no answer in time; is it switched on, and the address right?"
+
+
+def _why(error: Exception, address: Address) -> str:
+    """Say why a camera could not be opened, and what to do; never with its address."""
+    match error:
+        case av.HTTPUnauthorizedError() if address.has_login:
+            return "wrong user name or password; correct them in its url (/ ? # as %2F %3F %23)"
+        case av.HTTPUnauthorizedError():
+            return "it wants a user name and password; put USER:PASSWORD@ before the host"
+        case av.HTTPForbiddenError():
+            return "this user may not see the stream; allow it in the camera's settings"
+        case av.HTTPNotFoundError():
+            return "there is no such stream; look up the path in the camera's manual"
+        case ConnectionRefusedError():
+            return "connection refused; is the port right, and the stream switched on?"
+        case FileNotFoundError():
+            return f"there is no such {'device' if address.format else 'file'}"
+        case IsADirectoryError():
+            return "this is a folder; name a file in it"
+        case PermissionError() if address.format:
+            return "this user may not use the device; add it to the group video"
+        case PermissionError():
+            return "this user may not read the file"
+        case TimeoutError() | av.ExitError():
+            return _SILENT
+        case OSError(errno=errno.EBUSY):
+            return "another program uses the device; close it"
+        case OSError(errno=errno.EPROTONOSUPPORT):
+            return "it does not offer this transport; set transport to the other of tcp and udp"
+        case _ if address.host and not _known(address.host):
+            return f"host name {address.host} not found; check its url"
+        case av.InvalidDataError():
+            return "what it sends is not video or sound that FFmpeg can read"
+        case _:
+            return f"cannot be opened ({plain(error)})"
+
+
+def _known(host: str) -> bool:
+    try:
+        socket.getaddrinfo(host, None)
+    except (OSError, UnicodeError):
+        return False
+    return True
+
+
+def _reason(error: av.FFmpegError) -> str:
+    silent = isinstance(error, (av.ExitError, TimeoutError))
+    return "nothing came any more" if silent else plain(error)
+
+
+def _time_s(packet: "av.Packet[Stream]") -> float | None:
+    at = packet.pts if packet.dts is None else packet.dts
+    return None if at is None or packet.time_base is None else float(at * packet.time_base)

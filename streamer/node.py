@@ -1,0 +1,240 @@
+"""Many cameras in one process: each has a task of its own, all share the engines."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from engines.errors import CredenceError
+from streamer.announce import Announcer
+from streamer.config import Camera, Config
+from streamer.decode import Sampling
+from streamer.faces import Finder, Haar, open_finder
+from streamer.flow import Epoch, Media
+from streamer.handover import Handover
+from streamer.judging import Judging, open_judging
+from streamer.live import TIMEOUT_S, CameraError, Live
+from streamer.reconnect import Reconnector, camera_backoff
+from streamer.sinks.fanout import Output, Sinks
+from streamer.sinks.jsonl import OutputError
+from streamer.sinks.mqtt import MqttSink
+from streamer.worker import Worker
+
+log = structlog.get_logger()
+
+FLUSH_S = 2.0
+"""When stopped, each camera has so long to finish its last windows, and then the broker to take
+what waits."""
+
+
+class NoCamerasError(CredenceError):
+    """There is nothing to run."""
+
+    def __init__(self) -> None:
+        super().__init__("no cameras are configured; list them under cameras: with name and url")
+
+
+@dataclass(eq=False)
+class Node:
+    """Runs cameras until they have all ended, which only files do, or it is stopped."""
+
+    judging: Judging
+    finders: Sequence[Finder]
+    """One for each camera: a finder is not thread-safe and may remember."""
+    delays: Callable[[], Iterator[float]] = camera_backoff
+    timeout_s: float = TIMEOUT_S
+    """A camera that is silent for longer is lost."""
+    failed: list[CameraError] = field(default_factory=list)
+    """Files that could not be played. Other cameras are tried again for ever."""
+
+    def __post_init__(self) -> None:
+        self.stopping = asyncio.Event()
+        self._running: list[_Running] = []
+
+    def stop(self) -> None:
+        """End every camera, finish its last windows, and let `run` return."""
+        self.stopping.set()
+        for camera in self._running:
+            camera.end()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was told to stop."""
+        return self.stopping.is_set()
+
+    async def run(self, output: Output | None, mqtt: MqttSink | None) -> None:
+        """Judge all cameras, and put events into both sinks; statuses go to the broker."""
+        writer, worker = Worker("output"), Worker("engines")
+        sinks = Sinks(output, mqtt, writer)
+        try:
+            async with asyncio.TaskGroup() as group:
+                publishing = group.create_task(mqtt.run(), name="mqtt") if mqtt else None
+                await self._cameras(worker, sinks)
+                if mqtt and publishing:
+                    await _take_leave(mqtt, publishing)
+        finally:
+            worker.close()
+            writer.close()
+            self.judging.close()
+
+    def describe(self, broker: str | None) -> None:
+        """Log what is about to run."""
+        config, ensemble = self.judging.config, self.judging.ensemble
+        for camera in config.cameras:
+            log.info(f"camera {camera.name}", at=camera.address.shown)
+        for kind, engine in ensemble.engines.items():
+            name, licence = engine.manifest.name, engine.manifest.licence
+            log.info(f"engine {kind}", name=name, hash=engine.hash, licence=licence)
+        log.info("policy", name=ensemble.policy.name, hash=ensemble.policy.hash)
+        if broker:
+            log.info("events go to a broker", broker=broker, node=config.node)
+
+    async def _cameras(self, worker: Worker, sinks: Sinks) -> None:
+        settings = self.judging.config.cameras
+        self._running = [
+            _Running(self, camera, finder, worker, sinks)
+            for camera, finder in zip(settings, self.finders, strict=True)
+        ]
+        async with asyncio.TaskGroup() as group:
+            for camera in self._running:
+                group.create_task(camera.run(), name=f"camera {camera.name}")
+
+
+class _Running:
+    """One camera of a node."""
+
+    def __init__(
+        self, node: Node, settings: Camera, finder: Finder, worker: Worker, sinks: Sinks
+    ) -> None:
+        self.name = settings.name
+        self._node, self._finder, self._worker, self._sinks = node, finder, worker, sinks
+        self._announcer: Announcer = node.judging.announcer(settings.name)
+        self._address = settings.address
+        sampling = Sampling(node.judging.config.video.sample_every_s, finder.small_px)
+        self._source = Live(settings.name, self._address, sampling, node.timeout_s)
+        self._reconnect = Reconnector(node.stopping, node.delays)
+        self._handover: Handover[Media] | None = None
+        self._limit: asyncio.Timeout | None = None
+        self._media = ""
+
+    def end(self) -> None:
+        """Take no more media, and finish what is begun."""
+        if self._handover:
+            self._handover.end()
+        if self._limit:
+            self._limit.reschedule(asyncio.get_running_loop().time() + FLUSH_S)
+
+    async def run(self) -> None:
+        """Judge what the camera sends, connection after connection. Never raises its errors."""
+        await self._sinks.status(self.name, online=False)
+        await self._reconnect.hold(self._guarded)
+
+    async def _guarded(self) -> None:
+        try:
+            await self._session()
+        except CameraError as error:
+            if not self._address.ends:
+                raise
+            self._node.failed.append(error)
+            log.warning(str(error))
+        except (OutputError, BrokenPipeError):  # nobody takes the events of any camera
+            raise
+        except Exception as error:
+            # On the worker: a traceback is made from files, and reading them blocks.
+            said = f"camera {self.name}: its media could not be judged"
+            await self._worker.run(log.error, said, exc_info=error)
+            raise CameraError(self.name, f"unexpected: {type(error).__name__}") from error
+
+    async def _session(self) -> None:
+        """One connection, from the first packet to the loss of the last."""
+        lost: list[str] = []
+        dropping = Handover[Media](
+            self._source.read, name=self.name, droppable=lambda item: not isinstance(item, Epoch)
+        )
+        try:
+            async with dropping as self._handover, asyncio.timeout(None) as self._limit:
+                if self._node.stopped:
+                    return
+                media = self._until_lost(self._handover, lost)
+                await self._node.judging.publish(
+                    media, self._finder, self._announcer, self._worker, self._sinks
+                )
+        except TimeoutError:
+            log.warning(f"camera {self.name}: its last events were given up")
+        finally:
+            await self._sinks.status(self.name, online=False)
+            self._handover = self._limit = None
+            if dropping.dropped:
+                log.warning(f"camera {self.name}: media was dropped", items=dropping.dropped)
+        if lost:
+            raise CameraError(self.name, lost[0])
+        if self._address.ends and not self._node.stopped:
+            log.info(f"camera {self.name}: the file has ended")
+
+    async def _until_lost(self, handover: Handover[Media], lost: list[str]) -> AsyncIterator[Media]:
+        """Pass media on, and end where the camera is lost, so that open windows are finished."""
+        overrun = False
+        try:
+            async for item in handover:
+                if isinstance(item, Epoch):
+                    await self._connected(item)
+                if handover.dropped and not overrun:
+                    overrun = True
+                    log.warning(f"camera {self.name}: this machine is too slow, media is dropped")
+                yield item
+        except CameraError as error:
+            lost.append(error.problem)
+
+    async def _connected(self, epoch: Epoch) -> None:
+        self._reconnect.connected()
+        log.info(f"camera {self.name}: online", media=epoch.media)
+        if epoch.media != self._media:
+            if self._media:
+                log.warning(f"camera {self.name}: it has changed, before it sent {self._media}")
+            self._say_what_is_missing(epoch)
+        self._media = epoch.media
+        await self._sinks.status(self.name, online=True)
+
+    def _say_what_is_missing(self, epoch: Epoch) -> None:
+        if not epoch.has_audio:
+            log.warning(f"camera {self.name}: it sends no sound, so only faces are judged")
+        if not epoch.has_video:
+            log.warning(f"camera {self.name}: it sends no picture, so only voices are judged")
+
+
+async def _take_leave(mqtt: MqttSink, publishing: "asyncio.Task[None]") -> None:
+    try:
+        async with asyncio.timeout(FLUSH_S):
+            await mqtt.close()
+    except TimeoutError:
+        log.warning("the broker is away; events were given up", events=mqtt.waiting)
+        publishing.cancel()
+
+
+def open_node(config: Config) -> Node:
+    """Open engines and face finders; raise a CredenceError that says what is wrong with them."""
+    if not config.cameras:
+        raise NoCamerasError
+    judging, first = open_judging(config, live=True), open_finder(config.faces)
+    # A second look for a better detector would only repeat the warning.
+    found = {"model": "haar"} if isinstance(first, Haar) else {}
+    faces = config.faces.model_copy(update=found)
+    return Node(judging, [first, *(open_finder(faces) for _ in config.cameras[1:])])
+
+
+async def run_until_signalled(node: Node, output: Output | None, mqtt: MqttSink | None) -> None:
+    """Run a node until its cameras have ended, or a signal stops it; a second one kills it."""
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM)
+
+    def stop() -> None:
+        for number in signals:
+            loop.remove_signal_handler(number)
+        log.info("stopping")
+        node.stop()
+
+    for number in signals:
+        loop.add_signal_handler(number, stop)
+    await node.run(output, mqtt)

@@ -1,0 +1,81 @@
+"""`credence check`: opens what a configuration names, and says in one line each what is there."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import aiomqtt
+from aiomqtt import ProtocolVersion
+
+from streamer.broker import Broker, Client
+from streamer.config import Camera
+from streamer.decode import Sampling
+from streamer.flow import AudioChunk, Epoch, Media, VideoFrame
+from streamer.handover import Handover
+from streamer.link import plain_reason
+from streamer.live import CameraError, Live
+
+PATIENCE_S = 8.0
+"""How long a camera or a broker may take to show that it works."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found of one camera or broker."""
+
+    good: bool
+    sentence: str
+
+
+async def probe_all(cameras: tuple[Camera, ...], broker: Broker | None) -> list[Finding]:
+    """Probe everything at once; return findings in this order, the broker's last."""
+    async with asyncio.TaskGroup() as group:
+        work = [
+            group.create_task(probe_camera(camera), name=f"probe {camera.name}")
+            for camera in cameras
+        ]
+        if broker:
+            work.append(group.create_task(probe_broker(broker), name="probe broker"))
+    return [task.result() for task in work]
+
+
+async def probe_camera(camera: Camera, patience_s: float = PATIENCE_S) -> Finding:
+    """Connect to a camera until pictures and sound, as far as it has them, have come."""
+    source = Live(camera.name, camera.address, Sampling(0.4, 64), patience_s)
+    # A connection that hangs ends itself a little earlier, and knows why.
+    try:
+        async with asyncio.timeout(patience_s + 1), Handover[Media](source.read, name="probe") as m:
+            return Finding(True, f"camera {camera.name}: {await _first_of_each(aiter(m))}")
+    except CameraError as error:
+        return Finding(False, str(error))
+    except TimeoutError:
+        return Finding(False, f"camera {camera.name}: it connects, but nothing comes")
+
+
+async def _first_of_each(media: AsyncIterator[Media]) -> str:
+    """Return what the epoch says, once a picture and sound have come where it promises them."""
+    missing: set[type] = set()
+    said = ""
+    async for item in media:
+        if isinstance(item, Epoch):
+            said = item.media
+            missing = {VideoFrame} if item.has_video else set()
+            missing |= {AudioChunk} if item.has_audio else set()
+        missing.discard(type(item))
+        if not missing:
+            break
+    return said
+
+
+async def probe_broker(broker: Broker, patience_s: float = PATIENCE_S) -> Finding:
+    """Connect to a broker as a node would, and leave again."""
+    for protocol, name in ((ProtocolVersion.V5, "5"), (ProtocolVersion.V311, "3.1.1")):
+        try:
+            async with (
+                asyncio.timeout(patience_s),
+                Client(broker, protocol=protocol, identifier="credencecheck"),
+            ):
+                return Finding(True, f"broker {broker.address}: answers, MQTT {name}")
+        except (aiomqtt.MqttError, UnicodeError, TimeoutError) as error:
+            reason = plain_reason(error)
+    return Finding(False, f"broker {broker.address}: {reason}")

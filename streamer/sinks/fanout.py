@@ -1,0 +1,37 @@
+"""Every place where events go, as one."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from streamer.event import EmotionEvent
+from streamer.sinks.mqtt import MqttSink
+from streamer.worker import Worker
+
+
+class Output(Protocol):
+    """Where events are written on this machine."""
+
+    def put(self, event: EmotionEvent) -> None:
+        """Write one event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sinks:
+    """Where events go: an output, a broker, or both."""
+
+    output: Output | None
+    mqtt: MqttSink | None
+    writer: Worker
+    """The thread for the output: who reads it may be slow, and the loop must go on."""
+
+    async def put(self, event: EmotionEvent) -> None:
+        """Write the next event, and wait until the broker's queue has room for it."""
+        if self.output:
+            await self.writer.run(self.output.put, event)
+        if self.mqtt:
+            await self.mqtt.put(event)
+
+    async def status(self, camera: str, online: bool) -> None:
+        """Say whether a camera, or a recording in its place, is running."""
+        if self.mqtt:
+            await self.mqtt.status(camera, online)
