@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Coroutine
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -95,7 +95,8 @@ def replay(
         str | None,
         typer.Option(
             metavar="TIME",
-            help="When the recording began, as in 2026-11-21T09:00:00Z; else read from the file.",
+            help="When the recording began, as in 2026-11-21T09:00:00Z; UTC where no zone is named."
+            " Without it, what the file says.",
         ),
     ] = None,
     output: Annotated[
@@ -119,9 +120,8 @@ def replay(
         prefix = loaded.mqtt.topic_prefix if loaded.mqtt else "credence"
         broker = _broker(configuration.Mqtt.parse(mqtt, prefix))
         sink = MqttSink(broker, loaded.node)
-    to_stdout = str(output) == "-"
-    with nullcontext(sys.stdout) if to_stdout else _writable(output, files) as file:
-        failed = _run(player.run(files, JsonLines(file), sink))
+    with closing(JsonLines(_target(output, files))) as lines:
+        failed = _run(player.run(files, lines, sink))
     for error in failed:
         _say(error)
     if failed:
@@ -198,7 +198,7 @@ def check(
     open_ensemble(loaded.engines)
     open_transcriber(loaded, live=False)
     broker = _broker(loaded.mqtt) if loaded.mqtt else None
-    print(f"{config}: good, {len(loaded.cameras)} cameras")
+    print(f"{config}: settings, engines and face finder are good")
     findings = _run(probe_all(loaded.cameras, broker))
     for found in findings:
         print(found.sentence)
@@ -261,20 +261,24 @@ def _time(text: str | None) -> datetime | None:
         ) from None
 
 
+def _target(output: Path, files: list[Path]) -> TextIO | Path:
+    if str(output) == "-":
+        return sys.stdout
+    if output.exists() and any(file.exists() and output.samefile(file) for file in files):
+        raise typer.BadParameter(f"{output} is one of the recordings", param_hint="--output")
+    if output.is_dir() or not output.absolute().parent.is_dir():
+        raise typer.BadParameter(f"cannot write {output}: no such folder", param_hint="--output")
+    return output
+
+
 def _opened(output: Path | None) -> AbstractContextManager[TextIO | None]:
     if output is None or str(output) == "-":
         return nullcontext(sys.stdout if output else None)
-    return _writable(output, [], "a")
-
-
-def _writable(path: Path, files: list[Path], mode: str = "w") -> TextIO:
-    if path.exists() and any(file.exists() and path.samefile(file) for file in files):
-        raise typer.BadParameter(f"{path} is one of the recordings", param_hint="--output")
     try:
-        return cast(TextIO, path.open(mode, encoding="utf-8"))
+        return cast(TextIO, output.open("a", encoding="utf-8"))
     except OSError as error:
         raise typer.BadParameter(
-            f"cannot write {path}: {error.strerror}", param_hint="--output"
+            f"cannot write {output}: {error.strerror}", param_hint="--output"
         ) from None
 
 

@@ -118,8 +118,7 @@ class Vad(_Section):
     """How speech is told from other sound."""
 
     aggressiveness: Annotated[_Whole, Field(ge=0, le=3)] = 3
-    """How readily sound is taken for noise: 3 misses the most speech and lets the least noise in.
-    """
+    """How readily webrtcvad takes sound for noise; what is near the background is noise anyway."""
     pre_roll_s: Annotated[_Real, Field(ge=0, le=5)] = 0.2
     """Sound kept from before the moment at which speech was noticed."""
     hangover_s: Annotated[_Real, Field(ge=0.03, le=10)] = 0.5

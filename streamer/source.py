@@ -155,6 +155,8 @@ class _Timeline:
 
 
 def _opened(path: Path) -> InputContainer:
+    if ":/" in str(path) and not path.exists():
+        raise UnreadableError(path, "this is an address; a camera there is for `credence run`")
     if path.is_dir():
         raise UnreadableError(path, "this is a folder; name a file in it")
     if path.exists() and not path.is_file():

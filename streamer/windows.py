@@ -56,7 +56,7 @@ class Windower:
         while self._utterances:
             yield from self._speech(self._utterances.popleft())
         if self._sightings:
-            end_s = math.nextafter(self._sightings[-1].pts_s, math.inf)
+            end_s = math.nextafter(max(self._sightings[-1].pts_s, self._heard_s), math.inf)
             yield from self._ambient_until(end_s)
             # A recording shorter than any window still gets its one verdict.
             least_s = self._settings.ambient_shortest_s if self._from_s else 0.0

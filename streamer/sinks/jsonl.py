@@ -1,6 +1,7 @@
 """Events as JSON Lines, in window order."""
 
 from contextlib import suppress
+from pathlib import Path
 from typing import TextIO
 
 from engines.errors import CredenceError
@@ -16,19 +17,37 @@ class OutputError(CredenceError):
 
 
 class JsonLines:
-    """Writes each event on a line of its own and flushes it, so that a reader sees it at once."""
+    """Writes each event on a line of its own and flushes it, so that a reader sees it at once.
 
-    def __init__(self, file: TextIO) -> None:
-        self._file = file
+    A path is opened, and what it held is lost, only when there is a first event.
+    """
+
+    def __init__(self, target: TextIO | Path) -> None:
+        self._target = target
+        self._file: TextIO | None = None
+
+    def close(self) -> None:
+        """Close the file, if this opened it."""
+        if isinstance(self._target, Path) and self._file:
+            self._file.close()
 
     def put(self, event: EmotionEvent) -> None:
         """Write one event; raise OutputError where that fails, as on a full disk."""
         try:
-            self._file.write(event.model_dump_json() + "\n")
-            self._file.flush()
+            self._opened().write(event.model_dump_json() + "\n")
+            self._opened().flush()
         except BrokenPipeError:  # whoever read has seen enough
             raise
         except OSError as error:
             with suppress(OSError):  # else it would try again to write what it holds
-                self._file.close()
-            raise OutputError(self._file.name, (error.strerror or "unknown").lower()) from error
+                self.close()
+            raise OutputError(
+                str(getattr(self._target, "name", self._target)),
+                (error.strerror or "unknown").lower(),
+            ) from error
+
+    def _opened(self) -> TextIO:
+        if self._file is None:
+            target = self._target
+            self._file = target.open("w", encoding="utf-8") if isinstance(target, Path) else target
+        return self._file

@@ -193,6 +193,16 @@ def test_watch_refuses_what_is_no_topic_level(level: str) -> None:
     assert "--node" in done.stderr
 
 
+def test_replay_keeps_an_output_that_it_has_nothing_for(tmp_path: Path) -> None:
+    output = write_text(tmp_path / "events.jsonl", "precious")
+    assert credence("replay", tmp_path / "none.mp4", "--output", output).returncode == 2
+    assert output.read_text() == "precious"
+
+
+def test_replay_of_an_address_says_what_to_do() -> None:
+    assert "credence run" in refused(credence("replay", "rtsp://127.0.0.1/x"))
+
+
 def test_replay_names_cameras_for_topics(tmp_path: Path) -> None:
     paths = [Path("a/Front door #1.mp4"), Path("b/Front door #1.mkv"), Path("c/###.mp4")]
     assert camera_names(paths) == ["Front-door-1", "Front-door-1-2", "recording"]
@@ -204,7 +214,10 @@ def test_check_says_that_all_is_good(tmp_path: Path) -> None:
     path = write_text(tmp_path / "c.yaml", "cameras:\n- {name: door, url: door.mp4}\n")
     done = credence("check", path)
     found = "camera door: h264 64x48 at 25/s, aac 16000 Hz"
-    assert (done.returncode, done.stdout) == (0, f"{path}: good, 1 cameras\n{found}\n")
+    assert (done.returncode, done.stdout) == (
+        0,
+        f"{path}: settings, engines and face finder are good\n{found}\n",
+    )
 
 
 def test_check_names_the_line(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_a_face_while_nobody_speaks_is_ambient() -> None:
     assert spans(windows) == [
         ("ambient", 0.0, 2.0, 1),
         ("ambient", 2.0, 4.0, 1),
-        ("ambient", 4.0, 5.6, 1),
+        ("ambient", 4.0, 6.0, 1),
     ]
     assert windows[0].absent == {"voice": "no_voice"}
 
@@ -115,7 +115,7 @@ def test_ambient_gives_way_to_speech() -> None:
         ("ambient", 2.0, 3.2, 1),
         ("speech", 3.2, 5.0, 1),
         ("ambient", 5.0, 7.0, 1),
-        ("ambient", 7.0, 8.4, 1),
+        ("ambient", 7.0, 9.0, 1),
     ]
 
 
@@ -196,6 +196,7 @@ def test_speech_that_comes_very_late_gets_what_is_left_of_its_time() -> None:
         ("ambient", 0.0, 2.0, 1),
         ("ambient", 2.0, 4.0, 1),
         ("speech", 4.0, 5.0, 1),
+        ("ambient", 5.0, 6.0, 1),
     ]
     assert windows[2].voice is not None
     assert len(windows[2].voice.pcm) == 16_000
