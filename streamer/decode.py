@@ -3,17 +3,27 @@
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import av
 import numpy as np
 import numpy.typing as npt
+import structlog
 from av.container import InputContainer
 from av.stream import Disposition, Stream
 
 from engines.window import SAMPLE_RATE_HZ
 from streamer.flow import AudioChunk, Epoch, Media, VideoFrame
+
+log = structlog.get_logger()
+
+BACK_S = 1.0
+_AHEAD_S = 10.0
+"""A clock that steps further back or ahead than these was set anew."""
+_STRAGGLE_S = 2.0
+"""How long after a jump one stream may still deliver what the other has left behind."""
+_DAY_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,34 +63,85 @@ def find_tracks(container: InputContainer) -> Tracks:
 
 
 class Decoder:
-    """Packets → sampled pictures and sound, on a clock that stands at zero at ``zero_s``."""
+    """Packets of all tracks → media on one clock; a clock that jumps begins a new epoch."""
 
-    def __init__(self, tracks: Tracks, sampling: Sampling, zero_s: float) -> None:
-        rate_hz = float(tracks.video.average_rate or 25) if tracks.video else 25.0
-        self._pictures = _Pictures(sampling, rate_hz, zero_s)
-        self._sound = _Sound(zero_s)
+    def __init__(
+        self,
+        name: str,
+        tracks: Tracks,
+        sampling: Sampling,
+        begin: Callable[[int, float], Epoch],
+        *,
+        zero_s: float | None = None,
+        back_s: float = BACK_S,
+    ) -> None:
+        """``begin`` makes an epoch of its number and the seconds since the first one began.
+
+        The clock stands at zero at ``zero_s``; None is the first frame. ``name`` is for the log.
+        """
+        self._name, self._sampling, self._begin = name, sampling, begin
+        video = tracks.video
+        self._rate_hz = float(video.average_rate or 25) if video else 25.0
+        self._has_audio = tracks.audio is not None
+        self._zero_s, self._back_s = zero_s, back_s
+        self._latest_s = zero_s or 0.0
+        self._former_s = math.inf
+        self._epochs = 0
+        self._passed_s = 0.0
+        self.fed = 0
+        """Frames decoded so far."""
         self.damaged = 0
         """Packets that could not be decoded and were skipped."""
 
-    def feed(self, packet: "av.Packet[Stream]") -> Iterator[VideoFrame | AudioChunk]:
+    def feed(self, packet: "av.Packet[Stream]") -> Iterator[Media]:
         """Decode one packet of a track."""
         try:
             for frame in packet.decode():
                 if isinstance(frame, av.VideoFrame | av.AudioFrame):
-                    yield from self.convert(frame)
+                    yield from self._place(frame)
         except av.FFmpegError:
             self.damaged += 1
 
-    def convert(self, frame: av.VideoFrame | av.AudioFrame) -> Iterator[VideoFrame | AudioChunk]:
-        """Take one frame that is decoded already."""
+    def flush(self) -> Iterator[Media]:
+        """Yield what is still held back at the end."""
+        if self.fed and self._has_audio:
+            yield from self._sound.flush()
+
+    def _place(self, frame: av.VideoFrame | av.AudioFrame) -> Iterator[Media]:
+        time_s = None
+        if frame.pts is not None and frame.time_base is not None:
+            time_s = float(frame.pts * frame.time_base)
+        if not self.fed:
+            if self._zero_s is None:
+                self._zero_s = self._latest_s = time_s or 0.0
+            yield self._epoch(self._zero_s)
+        self.fed += 1
+        if time_s is not None:
+            far = abs(time_s - self._latest_s) > self._back_s
+            if far and abs(time_s - self._former_s) < _STRAGGLE_S:
+                return  # of the other stream, from before the jump
+            if not -self._back_s <= time_s - self._latest_s <= _AHEAD_S:
+                yield from self._jump(time_s)
+            self._latest_s = max(self._latest_s, time_s)
         if isinstance(frame, av.VideoFrame):
             yield from self._pictures.feed(frame)
         else:
             yield from self._sound.feed(frame)
 
-    def flush(self) -> Iterator[AudioChunk]:
-        """Yield what is still held back at the end."""
-        yield from self._sound.flush()
+    def _jump(self, to_s: float) -> Iterator[Media]:
+        yield from self.flush()
+        gap_s = to_s - self._latest_s
+        self._passed_s += self._latest_s - (self._zero_s or 0.0)
+        self._passed_s += gap_s if 0 < gap_s < _DAY_S else 0.0
+        log.warning(f"{self._name}: its clock jumps", by_s=round(gap_s, 3))
+        self._former_s, self._zero_s, self._latest_s = self._latest_s, to_s, to_s
+        yield self._epoch(to_s)
+
+    def _epoch(self, zero_s: float) -> Epoch:
+        self._pictures = _Pictures(self._sampling, self._rate_hz, zero_s)
+        self._sound = _Sound(zero_s)
+        number, self._epochs = self._epochs, self._epochs + 1
+        return self._begin(number, self._passed_s)
 
 
 def paced(media: Iterator[Media], stop: threading.Event) -> Iterator[Media]:

@@ -27,8 +27,8 @@ log = structlog.get_logger()
 TIMEOUT_S = 10.0
 """A camera that is silent for longer is lost."""
 
-_JUMP_S = 10.0
-"""A media clock that leaves the wall clock by more, from one packet to the next, was set anew."""
+_BACK_S = 10.0
+"""Picture and sound of a camera may be far apart; only a clock set back by more begins anew."""
 
 
 class CameraError(CredenceError):
@@ -64,55 +64,50 @@ class Live:
             tracks = find_tracks(container)
             if not tracks.all:
                 raise CameraError(self.camera, "it sends neither video nor sound")
-            decoder = None
-            watch = self.watch()
+            decoder, watch = self._decoder(container, tracks), self.watch()
             for packet in self._packets(container, tracks, stop):
-                if decoder is None:
-                    decoder = Decoder(tracks, self.sampling, self._zero_s(container, packet))
-                    yield self._epoch(tracks)
                 for item in decoder.feed(packet):
                     if isinstance(item, VideoFrame) and (problem := watch.look(item)):
                         log.warning(f"camera {self.camera}: {problem}")
-                    if item.pts_s >= 0:  # what is older than the first packet has no place
+                    if isinstance(item, Epoch) or item.pts_s >= 0:  # before is no place
                         yield item
-            if decoder:
-                yield from decoder.flush()
+            yield from decoder.flush()
+            if not decoder.fed and not stop.is_set():
+                raise CameraError(self.camera, "nothing in it can be decoded")
 
-    def _zero_s(self, container: InputContainer, first: "av.Packet[Stream]") -> float:
+    def _decoder(self, container: InputContainer, tracks: Tracks) -> Decoder:
+        def begin(_number: int, _after_s: float) -> Epoch:
+            now = datetime.now(UTC)
+            return Epoch(
+                id=str(round(now.timestamp() * 1000)),
+                began=now,
+                has_video=tracks.video is not None,
+                has_audio=tracks.audio is not None,
+                media=str(tracks),
+            )
+
+        zero_s = None
         if self.address.ends and container.start_time is not None:
-            return container.start_time / av.time_base  # sound may begin with what is to be cut off
-        return _time_s(first) or 0.0
+            zero_s = container.start_time / av.time_base  # sound may begin with what is cut off
+        name = f"camera {self.camera}"
+        return Decoder(name, tracks, self.sampling, begin, zero_s=zero_s, back_s=_BACK_S)
 
     def _packets(
         self, container: InputContainer, tracks: Tracks, stop: threading.Event
     ) -> Iterator["av.Packet[Stream]"]:
         """Yield packets until told to stop, or to the end of a file."""
-        clocks = {track.index: _Clock() for track in tracks.all}
         any_came = False
         try:
             for packet in container.demux(tracks.all):
                 if stop.is_set():
                     return
-                if not packet.size and not any_came:
-                    continue
-                any_came = True
-                if clocks[packet.stream.index].jumps(_time_s(packet)):
-                    raise CameraError(self.camera, "its clock was set to another time")
-                yield packet
+                if packet.size or any_came:
+                    any_came = True
+                    yield packet
         except av.FFmpegError as error:
             raise CameraError(self.camera, f"the connection was lost ({_reason(error)})") from None
         if not self.address.ends:
             raise CameraError(self.camera, "it ended the connection" if any_came else _EMPTY)
-
-    def _epoch(self, tracks: Tracks) -> Epoch:
-        now = datetime.now(UTC)
-        return Epoch(
-            id=str(round(now.timestamp() * 1000)),
-            began=now,
-            has_video=tracks.video is not None,
-            has_audio=tracks.audio is not None,
-            media=str(tracks),
-        )
 
     def _opened(self) -> InputContainer:
         address, began_s = self.address, time.monotonic()
@@ -128,20 +123,6 @@ class Live:
             problem = _SILENT if silent else _why(error, address)
         # Outside of the handler: what FFmpeg raised holds the address with its password.
         raise CameraError(self.camera, problem)
-
-
-class _Clock:
-    """Compares one track's time with the wall's."""
-
-    def __init__(self) -> None:
-        self._last: tuple[float, float] | None = None
-
-    def jumps(self, media_s: float | None) -> bool:
-        if media_s is None:
-            return False
-        wall_s = time.monotonic()
-        last, self._last = self._last, (media_s, wall_s)
-        return last is not None and abs(media_s - last[0] - (wall_s - last[1])) > _JUMP_S
 
 
 _EMPTY = "it sent nothing and ended the connection"
@@ -194,8 +175,3 @@ def _known(host: str) -> bool:
 def _reason(error: av.FFmpegError) -> str:
     silent = isinstance(error, (av.ExitError, TimeoutError))
     return "nothing came any more" if silent else plain(error)
-
-
-def _time_s(packet: "av.Packet[Stream]") -> float | None:
-    at = packet.pts if packet.dts is None else packet.dts
-    return None if at is None or packet.time_base is None else float(at * packet.time_base)

@@ -1,6 +1,5 @@
 """Recordings → media. Blocking; runs on a thread of its own."""
 
-import math
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,17 +12,10 @@ from av.container import InputContainer
 
 from engines.errors import CredenceError
 from engines.manifest import sha256
-from streamer.decode import Decoder, Sampling, Tracks, find_tracks, paced, plain
+from streamer.decode import Decoder, Sampling, find_tracks, paced, plain
 from streamer.flow import Epoch, Media
 
 log = structlog.get_logger()
-
-_BACK_S = 1.0
-_AHEAD_S = 10.0
-"""A clock that steps further back or ahead than these was set anew."""
-_STRAGGLE_S = 2.0
-"""How long after a jump one stream may still deliver what the other has left behind."""
-_DAY_S = 86_400.0
 
 UNKNOWN_START = datetime.fromtimestamp(0, UTC)
 """Where event times count from when a recording does not say when it began."""
@@ -65,27 +57,36 @@ class Recording:
             yield from self._decoded(container, stop)
 
     def _decoded(self, container: InputContainer, stop: threading.Event) -> Iterator[Media]:
-        tracks = find_tracks(container)
+        tracks, content = find_tracks(container), sha256(self.path)[:16]
         if not tracks.all:
             raise UnreadableError(self.path, "there is neither video nor sound in it")
-        timeline = _Timeline(self, container, tracks, self.began or self._recorded(container))
-        damaged = 0
+        first = self.began or self._recorded(container)
+
+        def begin(number: int, after_s: float) -> Epoch:
+            return Epoch(
+                id=f"{content}-{number}",
+                began=first + timedelta(seconds=after_s),
+                has_video=tracks.video is not None,
+                has_audio=tracks.audio is not None,
+                media=str(tracks),
+            )
+
+        sampling = Sampling(self.sample_every_s, self.small_px)
+        zero_s = (container.start_time or 0) / av.time_base
+        decoder = Decoder(self.path.name, tracks, sampling, begin, zero_s=zero_s)
         try:
             for packet in container.demux(tracks.all):
                 if stop.is_set():
                     return
-                try:
-                    for frame in packet.decode():
-                        if isinstance(frame, av.VideoFrame | av.AudioFrame):
-                            yield from timeline.feed(frame)
-                except av.FFmpegError:
-                    damaged += 1
+                yield from decoder.feed(packet)
         except av.FFmpegError as error:
             log.warning("recording ends early", file=self.path.name, reason=plain(error))
-        yield from timeline.flush()
-        if damaged:
-            log.warning("damaged packets were skipped", file=self.path.name, packets=damaged)
-        if not timeline.fed:
+        yield from decoder.flush()
+        if decoder.damaged:
+            log.warning(
+                "damaged packets were skipped", file=self.path.name, packets=decoder.damaged
+            )
+        if not decoder.fed:
             raise UnreadableError(self.path, "nothing in it can be decoded")
 
     def _recorded(self, container: InputContainer) -> datetime:
@@ -98,60 +99,6 @@ class Recording:
                 file=self.path.name,
             )
             return UNKNOWN_START
-
-
-class _Timeline:
-    """Frames of all streams → media on one clock; a clock that jumps begins a new epoch."""
-
-    def __init__(
-        self, wanted: Recording, container: InputContainer, tracks: Tracks, began: datetime
-    ) -> None:
-        self._wanted, self._tracks, self._began = wanted, tracks, began
-        self._sampling = Sampling(wanted.sample_every_s, wanted.small_px)
-        self._content = sha256(wanted.path)[:16]
-        self._epochs = 0
-        self._zero_s = (container.start_time or 0) / av.time_base
-        self._latest_s = self._zero_s
-        self._former_s = math.inf
-        self.fed = 0
-        """Frames decoded so far."""
-
-    def feed(self, frame: av.VideoFrame | av.AudioFrame) -> Iterator[Media]:
-        if not self.fed:
-            yield self._epoch()
-        self.fed += 1
-        if frame.pts is not None and frame.time_base is not None:
-            time_s = float(frame.pts * frame.time_base)
-            far = abs(time_s - self._latest_s) > _BACK_S
-            if far and abs(time_s - self._former_s) < _STRAGGLE_S:
-                return  # of the other stream, from before the jump
-            if not -_BACK_S <= time_s - self._latest_s <= _AHEAD_S:
-                yield from self._jump(time_s)
-            self._latest_s = max(self._latest_s, time_s)
-        yield from self._decoder.convert(frame)
-
-    def flush(self) -> Iterator[Media]:
-        if self.fed:
-            yield from self._decoder.flush()
-
-    def _jump(self, to_s: float) -> Iterator[Media]:
-        yield from self.flush()
-        gap_s = to_s - self._latest_s
-        passed_s = self._latest_s - self._zero_s + (gap_s if 0 < gap_s < _DAY_S else 0.0)
-        self._began += timedelta(seconds=passed_s)
-        log.warning("the clock of the recording jumps", file=self._wanted.path.name, by_s=gap_s)
-        self._former_s, self._zero_s, self._latest_s = self._latest_s, to_s, to_s
-        yield self._epoch()
-
-    def _epoch(self) -> Epoch:
-        self._decoder = Decoder(self._tracks, self._sampling, self._zero_s)
-        number, self._epochs = self._epochs, self._epochs + 1
-        return Epoch(
-            id=f"{self._content}-{number}",
-            began=self._began,
-            has_video=self._tracks.video is not None,
-            has_audio=self._tracks.audio is not None,
-        )
 
 
 def _opened(path: Path) -> InputContainer:
