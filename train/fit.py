@@ -71,6 +71,8 @@ def fit(
     held = prepare.held_out(recipe, data)
     weight = torch.from_numpy(prepare.balance(targets, recipe.optimise.balance)).to(where)
     state = _resume(_start(recipe, where), run, where)
+    if not state.epoch:
+        (run / "results.json").unlink(missing_ok=True)  # of a checkpoint that is gone
     last = min(stop_after or recipe.optimise.epochs, recipe.optimise.epochs)
     with SummaryWriter(str(run), purge_step=state.epoch) as log, Progress() as progress:
         bar = progress.add_task(recipe.name, total=last, completed=state.epoch)
@@ -91,6 +93,10 @@ def read_run(run: Path) -> tuple[Recipe, Results, nn.Module]:
     if recipe is None or not path.exists():
         raise RunError(run, "no finished run; finish it with `credence-train fit`")
     state = _resume(_start(recipe, torch.device("cpu")), run, torch.device("cpu"))
+    if state.epoch != recipe.optimise.epochs:
+        raise RunError(
+            run, f"no finished run, only {state.epoch} epochs; finish it with `credence-train fit`"
+        )
     try:
         results = Results.model_validate_json(path.read_bytes())
     except ValidationError as error:
@@ -285,4 +291,6 @@ def _replace(path: Path, content: bytes) -> None:
         beside.write_bytes(content)
         beside.replace(path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
         raise RunError(path.parent, f"cannot be written ({error.strerror})") from error

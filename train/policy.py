@@ -23,7 +23,7 @@ def write_policy(engines: list[Path], output: Path) -> None:
         licence=licence_of({kind: e.manifest.licence for kind, e in opened.items()}),
         files={},
     )
-    with replacing(output) as folder:
+    with replacing(output, "policy") as folder:
         card = folder / "MODEL_CARD.md"
         card.write_text(policy_card(manifest), encoding="utf-8")
         write_manifest(folder, manifest.model_copy(update={"files": {card.name: sha256(card)}}))

@@ -22,7 +22,7 @@ from engines.verdict import Reason, open_policy
 from engines.verify import verify
 from train.bundle import ExportError, replacing
 from train.evaluate import decide, evaluate
-from train.export import export
+from train.export import _compare, export
 from train.fit import RunError, fit, read_run
 from train.models import build
 from train.models.calibrated import evidence
@@ -95,6 +95,15 @@ def test_a_damaged_run_is_a_sentence(run: Path, tiny: Path, tmp_path: Path) -> N
     (tmp_path / "run" / "checkpoint.pt").write_bytes(b"PK")
     with pytest.raises(RunError, match=r"checkpoint\.pt is damaged"):
         fit(recipe(), tiny, tmp_path / "run", device="cpu")
+
+
+def test_an_untrained_network_is_not_exported(run: Path, tiny: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / "checkpoint.pt").unlink()
+    with pytest.raises(RunError, match="no finished run"):
+        export(tmp_path / "run", tmp_path / "bundle")
+    fit(recipe(), tiny, tmp_path / "run", device="cpu", stop_after=1)
+    assert not (tmp_path / "run" / "results.json").exists()
 
 
 def test_fit_says_when_the_loss_is_lost(tiny: Path, tmp_path: Path) -> None:
@@ -181,13 +190,13 @@ def test_evaluate_counts_a_label_that_the_data_lack_as_wrong(bundle: Path, tiny:
 
 def test_export_replaces_a_bundle_and_nothing_else(bundle: Path, tmp_path: Path) -> None:
     shutil.copytree(bundle, tmp_path / "bundle")
-    with replacing(tmp_path / "bundle") as folder:
+    with replacing(tmp_path / "bundle", "face") as folder:
         (folder / "engine.json").write_text("{}")
     assert [p.name for p in tmp_path.iterdir()] == ["bundle"]
     assert [p.name for p in (tmp_path / "bundle").iterdir()] == ["engine.json"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("dear")
-    with pytest.raises(ExportError, match="no bundle"), replacing(tmp_path / "mine"):
+    with pytest.raises(ExportError, match="no bundle"), replacing(tmp_path / "mine", "face"):
         pass
 
 
@@ -196,7 +205,7 @@ def test_export_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     (tmp_path / "b" / "engine.json").write_text("old")
 
     def fill_the_disk() -> None:
-        with replacing(tmp_path / "b") as folder:
+        with replacing(tmp_path / "b", "face") as folder:
             (folder / "engine.json").write_text("half")
             raise OSError(28, "No space left on device")
 
@@ -204,6 +213,46 @@ def test_export_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
         fill_the_disk()
     assert (tmp_path / "b" / "engine.json").read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["b"]
+
+
+def test_export_refuses_a_file_and_a_bundle_of_another_kind(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("dear")
+    with pytest.raises(ExportError, match="is a file"), replacing(tmp_path / "file", "face"):
+        pass
+    shutil.copytree(bundle, tmp_path / "bundle")
+    with pytest.raises(ExportError, match="of kind face, not policy"):
+        write_policy([bundle], tmp_path / "bundle")
+
+
+def test_export_that_cannot_be_put_in_place_puts_the_old_one_back(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "engine.json").write_text("old")
+    rename = Path.rename
+
+    def stubborn(path: Path, target: Path) -> Path:
+        if path.name == "new":
+            raise OSError(28, "No space left on device")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", stubborn)
+    with pytest.raises(ExportError, match="No space left"), replacing(tmp_path / "b", "face"):
+        pass
+    assert (tmp_path / "b" / "engine.json").read_text() == "old"
+
+
+def test_export_compares_onnx_with_torch(bundle: Path) -> None:
+    with np.load(bundle / "reference.npz") as file:
+        inputs, evidence, embedding = file["inputs"], file["evidence"], file["embedding"]
+    _compare(bundle, inputs, evidence, embedding)
+    for spoilt in (
+        (evidence + 1, embedding),
+        (evidence, embedding + 1),
+        (evidence, embedding * np.nan),
+    ):
+        with pytest.raises(ExportError, match="differs from torch"):
+            _compare(bundle, inputs, *spoilt)
 
 
 def test_policy_certifies_nothing(bundle: Path, tmp_path: Path, tiny: Path) -> None:
