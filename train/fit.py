@@ -9,6 +9,7 @@ import copy
 import io
 import json
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +32,7 @@ from train.metrics import scores
 from train.models import build
 from train.models.calibrated import evidence
 from train.prepare import Held
-from train.recipe import Recipe, parse_recipe
+from train.recipe import Recipe, RecipeError, parse_recipe
 from train.results import Results
 
 _VALID_BATCH = 256
@@ -106,6 +107,8 @@ def read_run(run: Path) -> tuple[Recipe, Results, nn.Module]:
 
 def _device(name: str) -> torch.device:
     """Return the device of a name, or the best there is; raise CredenceError if it is not."""
+    if name and not re.fullmatch(r"cpu|cuda(:\d{1,2})?", name):
+        raise CredenceError(f"{name!r} is no device; use cpu, cuda or cuda:1")
     try:
         device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
         torch.empty(0, device=device)
@@ -245,10 +248,13 @@ def _claim(run: Path, recipe: Recipe) -> None:
 
 
 def _recipe_of(run: Path) -> Recipe | None:
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        text = (run / "recipe.json").read_text(encoding="utf-8")
-        return parse_recipe(json.loads(text), run / "recipe.json")
-    return None
+    path = run / "recipe.json"
+    try:
+        return parse_recipe(json.loads(path.read_text(encoding="utf-8")), path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, RecursionError, RecipeError) as error:
+        raise RunError(run, "recipe.json is damaged; name a new folder with --run") from error
 
 
 def _save(state: State, run: Path) -> None:

@@ -106,6 +106,28 @@ def test_an_untrained_network_is_not_exported(run: Path, tiny: Path, tmp_path: P
     assert not (tmp_path / "run" / "results.json").exists()
 
 
+@pytest.mark.parametrize("text", ["", "{", "{}", "[" * 100_000])
+def test_a_damaged_recipe_of_a_run_is_a_sentence(tiny: Path, tmp_path: Path, text: str) -> None:
+    (tmp_path / "recipe.json").write_text(text)
+    with pytest.raises(RunError, match=r"recipe\.json is damaged"):
+        fit(recipe(), tiny, tmp_path, device="cpu")
+
+
+@pytest.mark.parametrize("device", ["meta", "cpu:1", "abacus"])
+def test_fit_names_the_devices_there_are(tiny: Path, tmp_path: Path, device: str) -> None:
+    with pytest.raises(CredenceError, match="use cpu, cuda"):
+        fit(recipe(), tiny, tmp_path, device=device)
+
+
+def test_two_tables_of_one_name_keep_their_own_figures(tiny: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        shutil.copytree(tiny, tmp_path / name)
+    names = ["a/faces.csv", "b/faces.csv"]
+    how = recipe(data=names, optimise={"epochs": 1, "batch": 64, "rate": 0.01})
+    fit(how, tmp_path, tmp_path / "run", device="cpu")
+    assert list(read_run(tmp_path / "run")[1].metrics) == names
+
+
 def test_fit_says_when_the_loss_is_lost(tiny: Path, tmp_path: Path) -> None:
     how = recipe(optimise={"epochs": 3, "batch": 8, "rate": 1e30})
     with pytest.raises(CredenceError, match=r"lower optimise\.rate"):
@@ -253,6 +275,19 @@ def test_export_compares_onnx_with_torch(bundle: Path) -> None:
     ):
         with pytest.raises(ExportError, match="differs from torch"):
             _compare(bundle, inputs, *spoilt)
+
+
+def test_policy_refuses_two_of_a_kind_and_engines_without_figures(
+    bundle: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ExportError, match="same kind"):
+        write_policy([bundle, bundle], tmp_path / "policy")
+    shutil.copytree(bundle, tmp_path / "bundle")
+    manifest = json.loads((bundle / "engine.json").read_text())
+    manifest["training"]["metrics"] = {}
+    (tmp_path / "bundle" / "engine.json").write_text(json.dumps(manifest))
+    with pytest.raises(BrokenBundleError, match="no figures"):
+        write_policy([tmp_path / "bundle"], tmp_path / "policy")
 
 
 def test_policy_certifies_nothing(bundle: Path, tmp_path: Path, tiny: Path) -> None:
