@@ -151,3 +151,18 @@ def test_sound_that_is_none_is_refused(tmp_path: Path) -> None:
     for name in ("a.wav", "missing.wav", "."):
         with pytest.raises(DataError, match=r"sound|no file"):
             read_sound(tmp_path / name)
+
+
+def test_sound_that_changes_midway_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Strict:
+        def __init__(self, **_: object) -> None: ...
+
+        def resample(self, _: object) -> None:
+            raise ValueError("Frame does not match AudioResampler setup.")
+
+    silence(tmp_path / "a.wav")
+    monkeypatch.setattr("av.AudioResampler", Strict)
+    with pytest.raises(DataError, match="no sound"):
+        read_sound(tmp_path / "a.wav")

@@ -128,6 +128,23 @@ def test_two_tables_of_one_name_keep_their_own_figures(tiny: Path, tmp_path: Pat
     assert list(read_run(tmp_path / "run")[1].metrics) == names
 
 
+def test_fit_leaves_no_half_checkpoint(
+    monkeypatch: pytest.MonkeyPatch, tiny: Path, tmp_path: Path
+) -> None:
+    write = Path.write_bytes
+
+    def fill_the_disk(path: Path, content: bytes) -> int:
+        if path.name == "checkpoint.pt.tmp":
+            write(path, content[:9])
+            raise OSError(28, "No space left on device")
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", fill_the_disk)
+    with pytest.raises(RunError, match="No space left"):
+        fit(recipe(), tiny, tmp_path, device="cpu")
+    assert not list(tmp_path.glob("checkpoint*"))
+
+
 def test_fit_says_when_the_loss_is_lost(tiny: Path, tmp_path: Path) -> None:
     how = recipe(optimise={"epochs": 3, "batch": 8, "rate": 1e30})
     with pytest.raises(CredenceError, match=r"lower optimise\.rate"):
