@@ -5,9 +5,10 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from engines.errors import CredenceError
-from engines.manifest import MANIFEST
+from engines.manifest import MANIFEST, BrokenBundleError, Modality, read_manifest
 
 
 class ExportError(CredenceError):
@@ -19,11 +20,13 @@ class ExportError(CredenceError):
 
 
 @contextlib.contextmanager
-def replacing(bundle: Path) -> Iterator[Path]:
-    """Give an empty folder that becomes ``bundle`` at the end, if all goes well."""
-    if bundle.exists() and not (bundle / MANIFEST).exists() and any(bundle.iterdir()):
-        raise ExportError(bundle, f"holds something that is no bundle (no {MANIFEST})")
+def replacing(bundle: Path, kind: Modality | Literal["policy"]) -> Iterator[Path]:
+    """Give an empty folder that becomes ``bundle`` at the end, if all goes well.
+
+    Raises ExportError where anything but an older bundle of the same kind is in the way.
+    """
     try:
+        _check(bundle, kind)
         bundle.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{bundle.name}-", dir=bundle.parent))
     except OSError as error:
@@ -34,8 +37,30 @@ def replacing(bundle: Path) -> Iterator[Path]:
         yield new
         if bundle.exists():
             bundle.rename(old)
-        new.rename(bundle)
+        _put(new, bundle, old)
     except OSError as error:
         raise ExportError(bundle, f"cannot be written ({error.strerror})") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def _check(bundle: Path, kind: str) -> None:
+    if not bundle.exists():
+        return
+    if not bundle.is_dir():
+        raise ExportError(bundle, "is a file; name a folder")
+    if not (bundle / MANIFEST).exists() and any(bundle.iterdir()):
+        raise ExportError(bundle, f"holds something that is no bundle (no {MANIFEST})")
+    with contextlib.suppress(BrokenBundleError):  # a damaged one is there to be replaced
+        found = read_manifest(bundle)[0].kind
+        if found != kind:
+            raise ExportError(bundle, f"holds a bundle of kind {found}, not {kind}; name another")
+
+
+def _put(new: Path, bundle: Path, old: Path) -> None:
+    try:
+        new.rename(bundle)
+    except OSError:
+        if old.exists():
+            old.rename(bundle)
+        raise

@@ -50,7 +50,8 @@ medicine. Not for inferring emotions at workplaces or in education, which the EU
 
 ## Limits
 {limits}
-Confidence was calibrated on the same corpora; elsewhere, calibrate again.
+1 - u of one segment was calibrated, by a temperature on the validation data of the same corpora.
+The confidence of a verdict is read from the projected probability; it is lower, and not calibrated.
 """
 _ACTED = """\
 People, languages, cameras and rooms unlike those in the data are judged worse than the figures

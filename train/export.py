@@ -1,6 +1,7 @@
 """Run folder → bundle: the trained network with its contract, checked, whole or not at all."""
 
 import contextlib
+import io
 import logging
 import warnings
 from collections.abc import Iterator
@@ -68,7 +69,7 @@ def export(run: Path, bundle: Path) -> None:
     recipe, results, network = read_run(run)
     model = Calibrated(network, results.temperature).eval()
     model = model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    with replacing(bundle) as folder:
+    with replacing(bundle, recipe.kind) as folder:
         write_network(folder, recipe.kind, model)
         card = engine_card(recipe, results, _sources(recipe), _parameters(model))
         (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
@@ -86,7 +87,9 @@ def write_network(folder: Path, kind: Modality, model: nn.Module) -> None:
         program = torch.export.export(model, (example[:2],), dynamic_shapes=(batch,))
         for node in program.graph.nodes:  # file names of the machine that exports
             node.meta.pop("stack_trace", None)
-        torch.export.save(program, folder / "program.pt2")
+        packed = io.BytesIO()  # torch's own writer aborts the process where the disk is full
+        torch.export.save(program, packed)
+        (folder / "program.pt2").write_bytes(packed.getvalue())
         torch.onnx.export(
             program,
             f=str(folder / "model.onnx"),
@@ -131,7 +134,7 @@ def _compare(
     belief = Opinion.from_evidence(evidence).belief
     apart = np.abs(Opinion.from_evidence(seen).belief - belief).max()
     scale = max(float(np.abs(embedding).max()), 1.0)
-    apart = max(float(apart), float(np.abs(embedded - embedding).max()) / scale)
+    apart = np.maximum(apart, np.abs(embedded - embedding).max() / scale)  # a NaN stays one
     if not apart <= TOLERANCE:
         raise ExportError(folder, f"ONNX Runtime differs from torch by {apart:.2g}")
 

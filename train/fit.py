@@ -9,6 +9,7 @@ import copy
 import io
 import json
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +32,7 @@ from train.metrics import scores
 from train.models import build
 from train.models.calibrated import evidence
 from train.prepare import Held
-from train.recipe import Recipe, parse_recipe
+from train.recipe import Recipe, RecipeError, parse_recipe
 from train.results import Results
 
 _VALID_BATCH = 256
@@ -71,6 +72,8 @@ def fit(
     held = prepare.held_out(recipe, data)
     weight = torch.from_numpy(prepare.balance(targets, recipe.optimise.balance)).to(where)
     state = _resume(_start(recipe, where), run, where)
+    if not state.epoch:
+        (run / "results.json").unlink(missing_ok=True)  # of a checkpoint that is gone
     last = min(stop_after or recipe.optimise.epochs, recipe.optimise.epochs)
     with SummaryWriter(str(run), purge_step=state.epoch) as log, Progress() as progress:
         bar = progress.add_task(recipe.name, total=last, completed=state.epoch)
@@ -91,6 +94,10 @@ def read_run(run: Path) -> tuple[Recipe, Results, nn.Module]:
     if recipe is None or not path.exists():
         raise RunError(run, "no finished run; finish it with `credence-train fit`")
     state = _resume(_start(recipe, torch.device("cpu")), run, torch.device("cpu"))
+    if state.epoch != recipe.optimise.epochs:
+        raise RunError(
+            run, f"no finished run, only {state.epoch} epochs; finish it with `credence-train fit`"
+        )
     try:
         results = Results.model_validate_json(path.read_bytes())
     except ValidationError as error:
@@ -100,6 +107,8 @@ def read_run(run: Path) -> tuple[Recipe, Results, nn.Module]:
 
 def _device(name: str) -> torch.device:
     """Return the device of a name, or the best there is; raise CredenceError if it is not."""
+    if name and not re.fullmatch(r"cpu|cuda(:\d{1,2})?", name):
+        raise CredenceError(f"{name!r} is no device; use cpu, cuda or cuda:1")
     try:
         device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
         torch.empty(0, device=device)
@@ -239,10 +248,13 @@ def _claim(run: Path, recipe: Recipe) -> None:
 
 
 def _recipe_of(run: Path) -> Recipe | None:
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        text = (run / "recipe.json").read_text(encoding="utf-8")
-        return parse_recipe(json.loads(text), run / "recipe.json")
-    return None
+    path = run / "recipe.json"
+    try:
+        return parse_recipe(json.loads(path.read_text(encoding="utf-8")), path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, RecursionError, RecipeError) as error:
+        raise RunError(run, "recipe.json is damaged; name a new folder with --run") from error
 
 
 def _save(state: State, run: Path) -> None:
@@ -285,4 +297,6 @@ def _replace(path: Path, content: bytes) -> None:
         beside.write_bytes(content)
         beside.replace(path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
         raise RunError(path.parent, f"cannot be written ({error.strerror})") from error

@@ -1,7 +1,7 @@
 """From samples to what training and validation are fed with."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,9 @@ class Held:
 def read_part(recipe: Recipe, name: str, data: Path, part: Part) -> Samples:
     """Read one of a recipe's corpora, or a table below the data folder."""
     if name.endswith(".csv"):
-        return table.read(data / name, recipe.kind, part)
+        samples = table.read(data / name, recipe.kind, part)
+        # Not the file's name alone: two folders may hold tables of the same name.
+        return replace(samples, strata=(name,) * len(samples.strata))
     corpus = CORPORA.get(name)
     if corpus is None or corpus.kind != recipe.kind:
         known = ", ".join(n for n, c in CORPORA.items() if c.kind == recipe.kind)

@@ -31,7 +31,7 @@ class RecipeError(CredenceError):
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Network(_Part):
@@ -69,7 +69,8 @@ class Optimise(_Part):
     """How the weights are found: AdamW, a linear warm-up, then a cosine to zero."""
 
     epochs: PositiveInt
-    batch: PositiveInt
+    batch: int = Field(ge=2)
+    """At least 2, since batches are normalised."""
     rate: PositiveFloat
     """The highest learning rate."""
     warmup: Chance = 0.1
@@ -113,8 +114,8 @@ class VoiceAugment(_Part):
     colour: NonNegativeFloat = 0.0
     """Deviation of a random filter, in nepers per mel band."""
     masks: int = Field(default=0, ge=0)
-    mask_frames: PositiveInt = 30
-    mask_mels: PositiveInt = 8
+    mask_frames: int = Field(default=30, ge=1, le=300)
+    mask_mels: int = Field(default=8, ge=1, le=64)
 
 
 class TextAugment(_Part):
@@ -136,7 +137,7 @@ class _Recipe(_Part):
     """Names of corpora, or CSV tables below the data folder."""
     licence: str
     """Of the engine, which follows from its data."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**63)
     optimise: Optimise
 
 
@@ -185,7 +186,7 @@ def read_recipe(path: Path) -> Recipe:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise RecipeError(path, "no such recipe; train/recipes/ holds those of Credence") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise RecipeError(path, f"is no YAML that can be read ({_one_line(error)})") from error
     return parse_recipe(content, path)
 

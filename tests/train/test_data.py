@@ -63,6 +63,66 @@ def test_emodb_shares_no_speaker_and_leaves_boredom_out(some_voices: Path) -> No
     assert all(name[5] != "L" for name in train | valid)
 
 
+def silence(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes(bytes(3200))
+
+
+NAMES = [
+    ("voice/ravdess/03-01-{}-01-01-01-01.flac", code, emotion)
+    for code, emotion in {
+        "01": "neutral",
+        "03": "happiness",
+        "04": "sadness",
+        "05": "anger",
+        "06": "fear",
+        "07": "disgust",
+        "08": "surprise",
+    }.items()
+] + [
+    ("voice/emodb/03a01{}a.flac", code, emotion)
+    for code, emotion in {
+        "W": "anger",
+        "E": "disgust",
+        "A": "fear",
+        "F": "happiness",
+        "T": "sadness",
+        "N": "neutral",
+    }.items()
+]
+
+
+@pytest.mark.parametrize(("name", "code", "emotion"), NAMES)
+def test_names_of_takes_say_their_emotion(
+    tmp_path: Path, name: str, code: str, emotion: str
+) -> None:
+    path = tmp_path / name.format(code)
+    silence(path)
+    for stray in ("notes.flac", "._x.flac", "03-01-xx.flac"):
+        (path.parent / stray).write_text("stray")
+    samples = (ravdess if "ravdess" in name else emodb).read(tmp_path, "train")
+    assert [EMOTIONS[i] for i in samples.targets.argmax(axis=1)] == [emotion]
+    assert samples.people == (f"{path.parent.name} {'01' if 'ravdess' in name else '03'}",)
+
+
+def test_columns_of_ferplus_say_their_emotion(tmp_path: Path) -> None:
+    (tmp_path / "face").mkdir()
+    votes = np.eye(10, dtype=np.uint8) * 10
+    path = tmp_path / "face" / "ferplus_valid.npz"
+    np.savez(path, images=np.zeros((10, 48, 48), np.uint8), votes=votes)
+    samples = ferplus.read(tmp_path, "valid")
+    columns = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear")
+    assert tuple(EMOTIONS[i] for i in samples.targets.argmax(axis=1)) == columns
+    for content in (b"", b"PK", path.read_bytes()[:500]):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match="no FER"):
+            ferplus.read(tmp_path, "valid")
+
+
 @pytest.mark.parametrize("reader", [ferplus.read, ravdess.read, emodb.read])
 def test_readers_say_where_they_looked(reader: object, tmp_path: Path) -> None:
     assert callable(reader)
@@ -88,6 +148,21 @@ def test_sound_of_another_rate_in_stereo_becomes_16_khz_mono(tmp_path: Path) -> 
 
 def test_sound_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_text("no sound")
-    for name in ("a.wav", "missing.wav"):
-        with pytest.raises(DataError, match="sound"):
+    for name in ("a.wav", "missing.wav", "."):
+        with pytest.raises(DataError, match=r"sound|no file"):
             read_sound(tmp_path / name)
+
+
+def test_sound_that_changes_midway_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Strict:
+        def __init__(self, **_: object) -> None: ...
+
+        def resample(self, _: object) -> None:
+            raise ValueError("Frame does not match AudioResampler setup.")
+
+    silence(tmp_path / "a.wav")
+    monkeypatch.setattr("av.AudioResampler", Strict)
+    with pytest.raises(DataError, match="no sound"):
+        read_sound(tmp_path / "a.wav")

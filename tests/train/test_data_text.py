@@ -87,6 +87,7 @@ def test_table_of_texts_says_the_corpus_again(small: Path, tmp_path: Path) -> No
     rows = list(table.open_table(tmp_path / "meld.csv", "text").inputs("text"))
     assert [item for _, item in rows] == list(meld.read(small, "valid").inputs)
     assert [row.label for row, _ in rows] == ["happiness", "sadness"]
+    assert [row.group for row, _ in rows] == ["Monica", "The Waiter"]
 
 
 def test_table_of_texts_needs_a_column_text(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from engines.verdict import Reason, open_policy
 from engines.verify import verify
 from train.bundle import ExportError, replacing
 from train.evaluate import decide, evaluate
-from train.export import export
+from train.export import _compare, export
 from train.fit import RunError, fit, read_run
 from train.models import build
 from train.models.calibrated import evidence
@@ -95,6 +95,54 @@ def test_a_damaged_run_is_a_sentence(run: Path, tiny: Path, tmp_path: Path) -> N
     (tmp_path / "run" / "checkpoint.pt").write_bytes(b"PK")
     with pytest.raises(RunError, match=r"checkpoint\.pt is damaged"):
         fit(recipe(), tiny, tmp_path / "run", device="cpu")
+
+
+def test_an_untrained_network_is_not_exported(run: Path, tiny: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / "checkpoint.pt").unlink()
+    with pytest.raises(RunError, match="no finished run"):
+        export(tmp_path / "run", tmp_path / "bundle")
+    fit(recipe(), tiny, tmp_path / "run", device="cpu", stop_after=1)
+    assert not (tmp_path / "run" / "results.json").exists()
+
+
+@pytest.mark.parametrize("text", ["", "{", "{}", "[" * 100_000])
+def test_a_damaged_recipe_of_a_run_is_a_sentence(tiny: Path, tmp_path: Path, text: str) -> None:
+    (tmp_path / "recipe.json").write_text(text)
+    with pytest.raises(RunError, match=r"recipe\.json is damaged"):
+        fit(recipe(), tiny, tmp_path, device="cpu")
+
+
+@pytest.mark.parametrize("device", ["meta", "cpu:1", "abacus"])
+def test_fit_names_the_devices_there_are(tiny: Path, tmp_path: Path, device: str) -> None:
+    with pytest.raises(CredenceError, match="use cpu, cuda"):
+        fit(recipe(), tiny, tmp_path, device=device)
+
+
+def test_two_tables_of_one_name_keep_their_own_figures(tiny: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        shutil.copytree(tiny, tmp_path / name)
+    names = ["a/faces.csv", "b/faces.csv"]
+    how = recipe(data=names, optimise={"epochs": 1, "batch": 64, "rate": 0.01})
+    fit(how, tmp_path, tmp_path / "run", device="cpu")
+    assert list(read_run(tmp_path / "run")[1].metrics) == names
+
+
+def test_fit_leaves_no_half_checkpoint(
+    monkeypatch: pytest.MonkeyPatch, tiny: Path, tmp_path: Path
+) -> None:
+    write = Path.write_bytes
+
+    def fill_the_disk(path: Path, content: bytes) -> int:
+        if path.name == "checkpoint.pt.tmp":
+            write(path, content[:9])
+            raise OSError(28, "No space left on device")
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", fill_the_disk)
+    with pytest.raises(RunError, match="No space left"):
+        fit(recipe(), tiny, tmp_path, device="cpu")
+    assert not list(tmp_path.glob("checkpoint*"))
 
 
 def test_fit_says_when_the_loss_is_lost(tiny: Path, tmp_path: Path) -> None:
@@ -181,13 +229,13 @@ def test_evaluate_counts_a_label_that_the_data_lack_as_wrong(bundle: Path, tiny:
 
 def test_export_replaces_a_bundle_and_nothing_else(bundle: Path, tmp_path: Path) -> None:
     shutil.copytree(bundle, tmp_path / "bundle")
-    with replacing(tmp_path / "bundle") as folder:
+    with replacing(tmp_path / "bundle", "face") as folder:
         (folder / "engine.json").write_text("{}")
     assert [p.name for p in tmp_path.iterdir()] == ["bundle"]
     assert [p.name for p in (tmp_path / "bundle").iterdir()] == ["engine.json"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("dear")
-    with pytest.raises(ExportError, match="no bundle"), replacing(tmp_path / "mine"):
+    with pytest.raises(ExportError, match="no bundle"), replacing(tmp_path / "mine", "face"):
         pass
 
 
@@ -196,7 +244,7 @@ def test_export_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     (tmp_path / "b" / "engine.json").write_text("old")
 
     def fill_the_disk() -> None:
-        with replacing(tmp_path / "b") as folder:
+        with replacing(tmp_path / "b", "face") as folder:
             (folder / "engine.json").write_text("half")
             raise OSError(28, "No space left on device")
 
@@ -204,6 +252,59 @@ def test_export_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
         fill_the_disk()
     assert (tmp_path / "b" / "engine.json").read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["b"]
+
+
+def test_export_refuses_a_file_and_a_bundle_of_another_kind(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("dear")
+    with pytest.raises(ExportError, match="is a file"), replacing(tmp_path / "file", "face"):
+        pass
+    shutil.copytree(bundle, tmp_path / "bundle")
+    with pytest.raises(ExportError, match="of kind face, not policy"):
+        write_policy([bundle], tmp_path / "bundle")
+
+
+def test_export_that_cannot_be_put_in_place_puts_the_old_one_back(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "engine.json").write_text("old")
+    rename = Path.rename
+
+    def stubborn(path: Path, target: Path) -> Path:
+        if path.name == "new":
+            raise OSError(28, "No space left on device")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", stubborn)
+    with pytest.raises(ExportError, match="No space left"), replacing(tmp_path / "b", "face"):
+        pass
+    assert (tmp_path / "b" / "engine.json").read_text() == "old"
+
+
+def test_export_compares_onnx_with_torch(bundle: Path) -> None:
+    with np.load(bundle / "reference.npz") as file:
+        inputs, evidence, embedding = file["inputs"], file["evidence"], file["embedding"]
+    _compare(bundle, inputs, evidence, embedding)
+    for spoilt in (
+        (evidence + 1, embedding),
+        (evidence, embedding + 1),
+        (evidence, embedding * np.nan),
+    ):
+        with pytest.raises(ExportError, match="differs from torch"):
+            _compare(bundle, inputs, *spoilt)
+
+
+def test_policy_refuses_two_of_a_kind_and_engines_without_figures(
+    bundle: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ExportError, match="same kind"):
+        write_policy([bundle, bundle], tmp_path / "policy")
+    shutil.copytree(bundle, tmp_path / "bundle")
+    manifest = json.loads((bundle / "engine.json").read_text())
+    manifest["training"]["metrics"] = {}
+    (tmp_path / "bundle" / "engine.json").write_text(json.dumps(manifest))
+    with pytest.raises(BrokenBundleError, match="no figures"):
+        write_policy([tmp_path / "bundle"], tmp_path / "policy")
 
 
 def test_policy_certifies_nothing(bundle: Path, tmp_path: Path, tiny: Path) -> None:

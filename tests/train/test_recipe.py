@@ -19,11 +19,15 @@ def test_shipped_recipes_are_valid_and_fit_one_screen(kind: str) -> None:
     ("change", "sentence"),
     [
         ({"epocs": 3}, "unknown key epocs; did you mean epochs"),
-        ({"optimise": {"epochs": 1, "batch": 1, "rat": 1}}, r"optimise\.rat"),
+        ({"optimise": {"epochs": 1, "batch": 2, "rate": 1, "rat": 1}}, r"optimise\.rat"),
         ({"kind": "smell"}, "kind|face"),
         ({"network": {"stem": 4, "widths": [4, 4], "strides": [1]}}, "2 widths need as many"),
         ({"data": []}, "data"),
         ({"seed": "one"}, "seed"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 2**63}, "seed"),
+        ({"optimise": {"epochs": 1, "batch": 1, "rate": 1}}, r"optimise\.batch"),
+        ({"optimise": {"epochs": 1, "batch": 2, "rate": float("inf")}}, r"optimise\.rate"),
         ({"augment": {"flip": 2}}, r"augment\.flip"),
     ],
 )
@@ -36,7 +40,7 @@ def test_read_recipe_refuses_in_a_sentence(
         read_recipe(tmp_path / "r.yaml")
 
 
-@pytest.mark.parametrize("text", ["", "a: [", "- 1", "kind: face\n"])
+@pytest.mark.parametrize("text", ["", "a: [", "- 1", "kind: face\n", "[" * 9999, "a: 2026-99-99"])
 def test_read_recipe_refuses_what_is_no_recipe(tmp_path: Path, text: str) -> None:
     (tmp_path / "r.yaml").write_text(text)
     with pytest.raises(RecipeError, match=r"r\.yaml"):

@@ -39,6 +39,7 @@ def test_open_table_reads_labels_groups_and_splits(tmp_path: Path) -> None:
         ("path,label\na.png,calm\n", "line 2: the label 'calm' is not known; use one of anger"),
         ("path,label\n,fear\n", "line 2: the path is empty"),
         ("path,label,split\na.png,fear,test2\n", "split 'test2'"),
+        ("path,label,path\na.png,fear,b.png\n", "column path twice"),
         ("path,label\na.png\n", "the label '' is not known"),
     ],
 )
@@ -72,7 +73,17 @@ def test_inputs_reads_pictures_relative_to_the_table(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ["gone.png", "my.csv", "npz:faces.npz#70", "npz:gone.npz#0", "npz:my.csv#0"]
+    "source",
+    [
+        "gone.png",
+        "my.csv",
+        "npz:faces.npz#70",
+        "npz:gone.npz#0",
+        "npz:my.csv#0",
+        "a\0.png",
+        "x" * 999,
+        ".",
+    ],
 )
 def test_inputs_names_unreadable_files(tiny: Path, tmp_path: Path, source: str) -> None:
     (tmp_path / "faces.npz").write_bytes((tiny / "faces.npz").read_bytes())
@@ -95,6 +106,26 @@ def test_read_splits_by_group_and_shares_none(tiny: Path) -> None:
     valid = table.read(tiny / "faces.csv", "face", "valid")
     assert (len(train.inputs), len(valid.inputs)) == (56, 14)
     assert not set(train.paths) & set(valid.paths)
+    assert not set(train.people) & set(valid.people)
+
+
+def test_read_refuses_a_group_in_both_parts(tiny: Path, tmp_path: Path) -> None:
+    path = csv(tmp_path, "path,label,group,split\na.png,fear,ann,train\nb.png,fear,ann,valid\n")
+    with pytest.raises(table.TableError, match="'ann' is both"):
+        table.read(path, "face", "train")
+
+
+@pytest.mark.parametrize("missing", [1, 2])
+def test_two_unreadable_files_of_a_hundred_are_too_many(tiny: Path, missing: int) -> None:
+    sources = ["gone.png"] * missing + [f"npz:faces.npz#{i % 70}" for i in range(100 - missing)]
+    path = tiny / "hundred.csv"
+    path.write_text("path,label\n" + "".join(f"{source},fear\n" for source in sources))
+    whole = table.open_table(path, "face")
+    if missing == 1:
+        assert len(list(whole.inputs("face"))) == 99
+        return
+    with pytest.raises(table.UnreadableFilesError, match="2 of 100"):
+        list(whole.inputs("face"))
 
 
 def test_read_follows_the_column_split(tiny: Path) -> None:

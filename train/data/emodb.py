@@ -11,6 +11,7 @@ SOURCE: Final = (
     "Berlin EmoDB, speakers 03 and 08-13 to train, from 14 on to validate (research use)"
 )
 
+_NAME: Final = "[0-9][0-9][a-z][0-9][0-9][A-Z]*.flac"
 _EMOTIONS: Final[dict[str, Emotion]] = {
     "W": "anger",
     "E": "disgust",
@@ -33,7 +34,7 @@ def read(data: Path, part: Part) -> Samples:
     folder = data / "voice" / "emodb"
     takes = [
         path
-        for path in sorted(folder.glob("*.flac"))
+        for path in sorted(folder.glob(_NAME))
         if path.stem[5] in _EMOTIONS and path.stem[:2] in _SPEAKERS[part]
     ]
     if not takes:
@@ -43,4 +44,5 @@ def read(data: Path, part: Part) -> Samples:
         one_hot([_EMOTIONS[path.stem[5]] for path in takes]),
         tuple(f"emodb {'male' if path.stem[:2] in _MALE else 'female'}" for path in takes),
         tuple(map(str, takes)),
+        tuple(f"emodb {path.stem[:2]}" for path in takes),
     )

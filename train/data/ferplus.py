@@ -67,10 +67,12 @@ def decided(votes: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
 def _read_file(data: Path, name: str, part: Part) -> Samples:
     path = data / "face" / name
     try:
-        with np.load(path) as file:
+        with path.open("rb") as raw, np.load(raw) as file:
             images, votes = file["images"], file["votes"]
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # NumPy raises whatever its zip reader meets
         raise DataError(path, "is no FER+ file; give --data the folder that holds face/") from error
+    if not len(images) or images.ndim != 3 or votes.shape != (len(images), len(VOTES)):
+        raise DataError(path, "is no FER+ file; it must hold images (N, 48, 48), votes (N, 10)")
     emotions = votes[:, _EMOTION].astype(np.float32)
     total = emotions.sum(axis=1)
     kept = np.flatnonzero(decided(votes) if part == "valid" else total > 0.5 * votes.sum(axis=1))
@@ -80,4 +82,5 @@ def _read_file(data: Path, name: str, part: Part) -> Samples:
         emotions[kept] / total[kept, None],
         tuple(_CLEAR if agreed[i] else _UNCLEAR for i in kept),
         tuple(f"npz:{path}#{i}" for i in kept),
+        ("",) * len(kept),
     )

@@ -39,4 +39,4 @@ def read(data: Path, part: Part) -> Samples:
     for target, (_, labels) in zip(targets, kept, strict=True):
         target[labels] = 1 / len(labels)
     texts = tuple(text for text, _ in kept)
-    return Samples(texts, targets, ("goemotions",) * len(kept), texts)
+    return Samples(texts, targets, ("goemotions",) * len(kept), texts, ("",) * len(kept))

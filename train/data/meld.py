@@ -29,4 +29,4 @@ def read(data: Path, part: Part) -> Samples:
         ) from error
     texts = tuple(text for text, _, _ in rows)
     strata = tuple(f"meld {'main' if who in _LEADS else 'other'} characters" for _, _, who in rows)
-    return Samples(texts, one_hot(emotions), strata, texts)
+    return Samples(texts, one_hot(emotions), strata, texts, tuple(who for _, _, who in rows))

@@ -9,6 +9,7 @@ from train.data.sound import read_sound
 
 SOURCE: Final = "RAVDESS speech, actors 01-16 to train and 17-20 to validate (CC BY-NC-SA 4.0)"
 
+_NAME: Final = "-".join(["[0-9][0-9]"] * 7) + ".flac"
 _EMOTIONS: Final[dict[str, Emotion]] = {
     "01": "neutral",
     "03": "happiness",
@@ -28,7 +29,7 @@ def read(data: Path, part: Part) -> Samples:
     folder = data / "voice" / "ravdess"
     takes = [
         path
-        for path in sorted(folder.glob("*.flac"))
+        for path in sorted(folder.glob(_NAME))
         if _field(path, 2) in _EMOTIONS and int(_field(path, 6)) in _ACTORS[part]
     ]
     if not takes:
@@ -38,6 +39,7 @@ def read(data: Path, part: Part) -> Samples:
         one_hot([_EMOTIONS[_field(path, 2)] for path in takes]),
         tuple(f"ravdess {('female', 'male')[int(_field(path, 6)) % 2]}" for path in takes),
         tuple(map(str, takes)),
+        tuple(f"ravdess {_field(path, 6)}" for path in takes),
     )
 
 

@@ -39,6 +39,8 @@ class Samples:
     """By sample, the group that figures are broken down by, such as `ravdess female`."""
     paths: tuple[str, ...]
     """By sample, where it lies, as `table` writes it; of a text, the text."""
+    people: tuple[str, ...]
+    """By sample, who is seen or heard; empty where nobody is named."""
 
     def __add__(self, other: Self) -> Self:
         """Return these samples, then the others."""
@@ -47,9 +49,20 @@ class Samples:
             np.concatenate([self.targets, other.targets]),
             self.strata + other.strata,
             self.paths + other.paths,
+            self.people + other.people,
         )
 
 
 def one_hot(emotions: Sequence[Emotion]) -> npt.NDArray[np.float32]:
     """Return the targets (N, 7) of samples that have one label each."""
     return np.eye(len(EMOTIONS), dtype=np.float32)[[EMOTIONS.index(e) for e in emotions]]
+
+
+def check_file(path: Path) -> None:
+    """Raise DataError unless a path names a file: no folder, no pipe, no impossible name."""
+    try:
+        there = path.is_file()
+    except (OSError, ValueError):  # too long, or with a NUL in it
+        there = False
+    if not there:
+        raise DataError(path, "is no file")

@@ -17,12 +17,12 @@ from engines.labels import EMOTIONS, Emotion, UnknownLabelError, emotion_named
 from engines.manifest import Modality
 from engines.preprocess import face
 from train.data import CORPORA
-from train.data.samples import DataError, Input, Part, Samples, one_hot
+from train.data.samples import DataError, Input, Part, Samples, check_file, one_hot
 from train.data.sound import read_sound
 
 COLUMNS: Final = ("path", "text", "label", "group", "split")
 
-_IN_ARCHIVE: Final = re.compile(r"npz:(?P<path>.+)#(?P<index>\d+)")
+_IN_ARCHIVE: Final = re.compile(r"npz:(?P<path>.+)#(?P<index>\d{1,18})")
 _PARTS: Final[dict[str, Part]] = {"train": "train", "valid": "valid", "dev": "valid"}
 _UNREADABLE_SHARE: Final = 0.01
 _VALID_ONE_IN: Final = 5
@@ -95,12 +95,14 @@ def read(path: Path, kind: Modality, part: Part) -> Samples:
     rows = [row for row, of in zip(whole.rows, _parts(whole.rows), strict=True) if of == part]
     if not rows:
         raise TableError(path, f"has no row to {part}; mark some in a column split")
+    _check_groups(path, whole.rows)
     read_rows = list(Table(path, rows, []).inputs(kind))
     return Samples(
         [item for _, item in read_rows],
         one_hot([row.label for row, _ in read_rows]),
         tuple(path.name for _ in read_rows),
         tuple(row.source for row, _ in read_rows),
+        tuple(row.group for row, _ in read_rows),
     )
 
 
@@ -131,7 +133,7 @@ def write_corpus(corpus: str, data: Path, path: Path, part: Part) -> None:
         with path.open("w", encoding="utf-8", newline="") as file:
             out = csv.writer(file, lineterminator="\n")
             out.writerow((_column(CORPORA[corpus].kind), "label", "group"))
-            out.writerows(zip(samples.paths, labels, samples.strata, strict=True))
+            out.writerows(zip(samples.paths, labels, samples.people, strict=True))
     except OSError as error:
         raise TableError(path, f"cannot be written ({error.strerror})") from error
 
@@ -143,6 +145,9 @@ def _column(kind: Modality) -> str:
 def _check_columns(path: Path, found: Any, source: str) -> None:
     if not found:
         raise TableError(path, "is empty; its first line must name the columns")
+    twice = sorted({column for column in COLUMNS if found.count(column) > 1})
+    if twice:
+        raise TableError(path, f"has the column {' and '.join(twice)} twice")
     missing = [column for column in (source, "label") if column not in found]
     if missing:
         raise TableError(
@@ -164,10 +169,21 @@ def _row(path: Path, line: dict[str, str | None], source: str, number: int) -> R
     return Row(cells[source], label, cells["group"], _PARTS.get(split))
 
 
+def _check_groups(path: Path, rows: list[Row]) -> None:
+    parts = _parts(rows)
+    groups = {
+        part: {row.group for row, of in zip(rows, parts, strict=True) if of == part}
+        for part in ("train", "valid")
+    }
+    shared = sorted((groups["train"] & groups["valid"]) - {""})
+    if shared:
+        raise TableError(path, f"the group {shared[0]!r} is both in train and in valid")
+
+
 def _parts(rows: list[Row]) -> list[Part]:
     if any(row.part for row in rows):
         return [row.part or "train" for row in rows]
-    names = [row.group or str(i) for i, row in enumerate(rows)]
+    names = [row.group or i for i, row in enumerate(rows)]
     order = {name: i for i, name in enumerate(dict.fromkeys(names))}
     return ["valid" if order[n] % _VALID_ONE_IN == _VALID_ONE_IN - 1 else "train" for n in names]
 
@@ -188,6 +204,7 @@ def _load(folder: Path, source: str, kind: Modality) -> Input:
 
 
 def _picture(path: Path) -> npt.NDArray[np.uint8]:
+    check_file(path)
     try:
         grey = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_GRAYSCALE)
     except (OSError, cv2.error) as error:
@@ -199,8 +216,9 @@ def _picture(path: Path) -> npt.NDArray[np.uint8]:
 
 @functools.lru_cache(maxsize=4)
 def _archive(path: Path) -> npt.NDArray[np.uint8]:
+    check_file(path)
     try:
-        with np.load(path) as file:
+        with path.open("rb") as raw, np.load(raw) as file:
             images = file["images"]
     except Exception as error:  # NumPy raises whatever its zip reader meets
         raise DataError(path, "is no archive with an array `images` that can be read") from error
