@@ -7,7 +7,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streamer.config import Camera, Config, ConfigError, Mqtt, Vad, Windows, load
+from streamer.config import Camera, Config, ConfigError, Mqtt, Vad, Windows
+from tests.streamer.cams import outcome
 
 ROOT = Path(__file__).parents[2]
 
@@ -15,14 +16,6 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(autouse=True)
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def outcome(text: str | bytes, *overrides: str) -> Config | ConfigError:
-    Path("cams.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
-    try:
-        return load(Path("cams.yaml"), overrides)
-    except ConfigError as error:
-        return error
 
 
 KEYS = [

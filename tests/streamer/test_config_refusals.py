@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from streamer.config import Config, ConfigError, load
+from streamer.config import ConfigError, load
+from tests.streamer.cams import outcome
 
 PASSWORD = "hunter2-opensesame"
 
@@ -11,14 +12,6 @@ PASSWORD = "hunter2-opensesame"
 @pytest.fixture(autouse=True)
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def outcome(text: str | bytes, *overrides: str) -> Config | ConfigError:
-    Path("cams.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
-    try:
-        return load(Path("cams.yaml"), overrides)
-    except ConfigError as error:
-        return error
 
 
 def refusal(text: str, *overrides: str) -> str:
