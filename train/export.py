@@ -37,6 +37,7 @@ from train.card import engine_card
 from train.data import CORPORA
 from train.fit import read_run
 from train.models.calibrated import Calibrated
+from train.models.packed import pack
 from train.recipe import Recipe
 from train.results import Results
 
@@ -67,13 +68,15 @@ def export(run: Path, bundle: Path) -> None:
     the disk is full, or ONNX Runtime computes something else than torch.
     """
     recipe, results, network = read_run(run)
+    parameters = _parameters(network)
+    pack(network)
     model = Calibrated(network, results.temperature).eval()
     model = model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     with replacing(bundle, recipe.kind) as folder:
         write_network(folder, recipe.kind, model)
-        card = engine_card(recipe, results, _sources(recipe), _parameters(model))
+        card = engine_card(recipe, results, _sources(recipe), parameters)
         (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
-        write_manifest(folder, _manifest(folder, recipe, results, _parameters(model)))
+        write_manifest(folder, _manifest(folder, recipe, results, parameters))
 
 
 def write_network(folder: Path, kind: Modality, model: nn.Module) -> None:

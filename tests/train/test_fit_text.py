@@ -41,7 +41,7 @@ def recipe(**optimise: object) -> Recipe:
         "name": "tiny",
         "data": ["texts.csv"],
         "licence": "CC0-1.0",
-        "network": {"width": 4, "phrases": 8, "hidden": 8, "dropout": 0.1},
+        "network": {"width": 4, "channels": 8, "layers": 1, "hidden": 8, "dropout": 0.1},
         "augment": {"drop": 0.1, "misspell": 0.1, "unmark": 0.5},
         "optimise": {"epochs": 12, "batch": 8, "rate": 0.03, "average": 0.9, **optimise},
     }
@@ -106,7 +106,7 @@ def test_program_and_onnx_take_batches_of_any_size(bundle: Path) -> None:
 
 
 def test_training_and_running_sum_the_same_pieces() -> None:
-    content = {**recipe().model_dump(), "network": {"width": 4, "phrases": 8, "hidden": 8}}
+    content = {**recipe().model_dump(), "network": {"width": 4, "channels": 8, "layers": 1, "hidden": 8}}
     network = build(parse_recipe(content, Path("tiny.yaml")))
     batch = torch.from_numpy(text.buckets(text.words("they were glad, weren't they?")))
     with torch.inference_mode():
