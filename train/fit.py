@@ -29,7 +29,7 @@ from train import augment, prepare
 from train.calibrate import temperature
 from train.data.samples import Input
 from train.metrics import scores
-from train.models import build
+from train.models import begin, build
 from train.models.calibrated import evidence
 from train.prepare import Held
 from train.recipe import Recipe, RecipeError, parse_recipe
@@ -73,6 +73,7 @@ def fit(
     weight = torch.from_numpy(prepare.balance(targets, recipe.optimise.balance)).to(where)
     state = _resume(_start(recipe, where), run, where)
     if not state.epoch:
+        begin(recipe, state.network, state.average)
         (run / "results.json").unlink(missing_ok=True)  # of a checkpoint that is gone
     last = min(stop_after or recipe.optimise.epochs, recipe.optimise.epochs)
     with SummaryWriter(str(run), purge_step=state.epoch) as log, Progress() as progress:

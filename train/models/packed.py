@@ -26,6 +26,10 @@ class Rounded(nn.Module):
         whole, scale = _whole(weight.detach(), self.bits)
         return weight + (whole * scale - weight.detach())
 
+    def right_inverse(self, weight: Tensor) -> Tensor:
+        """Return a weight that is set as it is; it is rounded whenever it is read."""
+        return weight
+
 
 class Packed(nn.Module):
     """A rounded weight out of its bytes."""

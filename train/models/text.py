@@ -72,4 +72,5 @@ class Convolution(nn.Module):
     def forward(self, words: Tensor, there: Tensor) -> Tensor:
         """(B, 48, C), (B, 48, 1) → (B, 48, C)."""
         mixed = self.mix((self.norm(words) * there).transpose(1, 2))
-        return words + self.dropout(gelu(mixed).transpose(1, 2))
+        more: Tensor = self.dropout(gelu(mixed).transpose(1, 2))
+        return words + more
