@@ -6,6 +6,7 @@ reads the word alone, in the W directions in which words differ most.
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from engines.preprocess import text
-from train.distil.teacher import Teacher
+
+if TYPE_CHECKING:  # the rest needs no teacher
+    from train.distil.teacher import Teacher
 
 _STEPS = 400
 _BATCH = 4096
@@ -26,17 +29,17 @@ _SPREAD = 0.5
 Array = npt.NDArray[np.float32]
 
 
-def table(teacher: Teacher, texts: Sequence[str], width: int) -> Array:
+def table(teacher: "Teacher", texts: Sequence[str], width: int) -> Array:
     """Return the table (32768, W) whose pieces sum to the words' vectors, as near as it can."""
     count = Counter(word for said in texts for word in text.words(said))
     known = [word for word in teacher.tokenizer.get_vocab() if word.isascii() and word.isalpha()]
     words = sorted({*count, *known})
     weight = np.sqrt([count[word] + _UNSEEN for word in words]).astype(np.float32)
-    return _hashed(words, _narrow(_vectors(teacher, words), weight, width), weight)
+    return hashed(words, narrow(_vectors(teacher, words), weight, width), weight)
 
 
 @torch.inference_mode()
-def _vectors(teacher: Teacher, words: list[str]) -> tuple[Array, Array]:
+def _vectors(teacher: "Teacher", words: list[str]) -> tuple[Array, Array]:
     """Return for every word its pieces' mean vector and the mean state of reading it (N, 384)."""
     vectors = teacher.encoder.embeddings.word_embeddings.weight
     letters, states = (np.zeros((len(words), vectors.shape[1]), np.float32) for _ in range(2))
@@ -52,7 +55,7 @@ def _vectors(teacher: Teacher, words: list[str]) -> tuple[Array, Array]:
     return letters, states
 
 
-def _narrow(vectors: tuple[Array, Array], weight: Array, width: int) -> Array:
+def narrow(vectors: tuple[Array, Array], weight: Array, width: int) -> Array:
     """Return the first principal components (N, W) of vectors side by side."""
     share = (weight / weight.sum())[:, None]
     parts = [part - (part * share).sum(axis=0) for part in vectors]
@@ -64,7 +67,7 @@ def _narrow(vectors: tuple[Array, Array], weight: Array, width: int) -> Array:
     return scaled
 
 
-def _hashed(words: list[str], vectors: Array, weight: Array) -> Array:
+def hashed(words: list[str], vectors: Array, weight: Array) -> Array:
     """Fit a table by which the sum of a word's pieces, over the root of their number, is close."""
     torch.manual_seed(0)
     # The first piece is the pair with the word before, which a word alone lacks.
