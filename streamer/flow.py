@@ -91,6 +91,14 @@ class Utterance:
     """(samples,) mono in [-1, 1] at 16 kHz."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Speaking:
+    """An utterance that goes on."""
+
+    voice: VoiceWindow
+    """What has been said of it so far."""
+
+
 @dataclass(frozen=True, slots=True)
 class Listening:
     """How far the sound has come."""

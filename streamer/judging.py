@@ -57,6 +57,7 @@ class Judging:
             announcer=announcer,
             worker=worker,
             transcriber=self.transcriber,
+            tell=(lambda *said: sinks.partial(announcer.partial(*said))) if sinks.mqtt else None,
         )
         async with aclosing(stream):
             async for event in stream:

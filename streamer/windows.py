@@ -15,7 +15,7 @@ from engines.manifest import Modality
 from engines.window import SAMPLE_RATE_HZ, FaceWindow, VoiceWindow
 from streamer import config
 from streamer.event import Absence, WindowKind
-from streamer.flow import Epoch, Face, Listening, Sighting, Utterance, Window
+from streamer.flow import Epoch, Face, Listening, Sighting, Speaking, Utterance, Window
 
 _LAG_S = 2.0
 """When one medium is this far behind the other, it is not waited for."""
@@ -137,12 +137,14 @@ def _since(said: Utterance, from_s: float) -> Utterance:
 
 
 async def cut_windows(
-    items: AsyncIterator[Epoch | Sighting | Utterance | Listening], settings: config.Windows
+    items: AsyncIterator[Epoch | Sighting | Utterance | Listening | Speaking],
+    settings: config.Windows,
 ) -> AsyncIterator[Window]:
     """Yield each window as soon as its media is complete, in order of time."""
     windower = Windower(settings)
     async for item in items:
-        for window in windower.feed(item):
-            yield window
+        if not isinstance(item, Speaking):  # only what has ended is judged
+            for window in windower.feed(item):
+                yield window
     for window in windower.close():
         yield window

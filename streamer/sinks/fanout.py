@@ -5,6 +5,7 @@ from typing import Protocol
 
 from streamer.event import EmotionEvent
 from streamer.sinks.mqtt import MqttSink
+from streamer.spoken import Spoken
 from streamer.worker import Worker
 
 
@@ -30,6 +31,11 @@ class Sinks:
             await self.writer.run(self.output.put, event)
         if self.mqtt:
             await self.mqtt.put(event)
+
+    def partial(self, spoken: Spoken) -> None:
+        """Publish what is being said, unless the broker is away or slow."""
+        if self.mqtt:
+            self.mqtt.partial(spoken)
 
     async def status(self, camera: str, online: bool) -> None:
         """Say whether a camera, or a recording in its place, is running."""
