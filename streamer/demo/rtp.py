@@ -106,10 +106,10 @@ def _described(codec: Any) -> tuple[str, str, str]:
 
 
 def _parameter_sets(avcc: bytes) -> Iterator[bytes]:
-    at, sets = 6, avcc[5] & 31
-    for _ in range(2):
-        for _ in range(sets):
+    at = 5
+    for counted in (31, 255):  # sequence sets, whose count has five bits, then picture sets
+        number, at = avcc[at] & counted, at + 1
+        for _ in range(number):
             size = int.from_bytes(avcc[at : at + 2], "big")
             yield avcc[at + 2 : at + 2 + size]
             at += 2 + size
-        sets, at = avcc[at], at + 1
