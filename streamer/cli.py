@@ -11,11 +11,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO, TypeVar, cast
 
-import structlog
 import typer
 
 from engines.errors import CredenceError
 from streamer.cli_models import app as models_app
+from streamer.logs import log_to_stderr
 
 if TYPE_CHECKING:
     from streamer.broker import Broker
@@ -68,7 +68,7 @@ def _level(name: str) -> str:
 
 def main() -> None:
     """Run the command; what a user can mend is one sentence on standard error and exit code 2."""
-    _log_to_stderr()
+    log_to_stderr()
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - as long as the process
     try:
@@ -160,25 +160,40 @@ def run(
 
 @app.command()
 def watch(
-    mqtt: Annotated[str, typer.Option(metavar="URL", help="The broker.")] = "mqtt://localhost:1883",
-    node: Annotated[str, typer.Option(help="Only this node.", callback=_level)] = "+",
-    camera: Annotated[str, typer.Option(help="Only this camera.", callback=_level)] = "+",
-    prefix: Annotated[str, typer.Option(help="What the topics begin with.")] = "credence",
-    as_json: Annotated[bool, typer.Option("--json", help="Print events as they came.")] = False,
+    mqtt: Annotated[
+        str, typer.Option(metavar="URL", help="The broker: mqtt://user:password@host:1883.")
+    ] = "mqtt://localhost:1883",
+    node: Annotated[
+        str, typer.Option(metavar="NAME", help="Only this machine's; + is any.", callback=_level)
+    ] = "+",
+    camera: Annotated[
+        str, typer.Option(metavar="NAME", help="Only this camera's; + is any.", callback=_level)
+    ] = "+",
+    prefix: Annotated[
+        str, typer.Option(metavar="LEVELS", help="mqtt.topic_prefix, where it is configured.")
+    ] = "credence",
+    lines: Annotated[
+        bool, typer.Option("--lines", help="A line per event on a terminal, too.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="A line of JSON per event, as it came.")
+    ] = False,
 ) -> None:
-    """Show events as they arrive at a broker."""
+    """Show what cameras publish: a live table on a terminal, else a line per event."""
+    from rich.console import Console
+
     from streamer.config import Mqtt
+    from streamer.lines import Lines, Payloads
+    from streamer.table import CameraTable
     from streamer.watch import watch
 
-    _run(
-        watch(
-            _broker(Mqtt.parse(mqtt, prefix)),
-            node=node,
-            camera=camera,
-            as_json=as_json,
-            out=sys.stdout,
-        )
-    )
+    broker, names = _broker(Mqtt.parse(mqtt, prefix)), {"node": node, "camera": camera}
+    if as_json or lines or not sys.stdout.isatty():
+        kind = Payloads if as_json else Lines
+        _run(watch(broker, kind(sys.stdout, sys.stderr), **names))
+    else:
+        with CameraTable(Console()) as table:
+            _run(watch(broker, table, **names))
 
 
 @app.command()
@@ -208,24 +223,23 @@ def check(
 
 @app.command()
 def demo(config: ConfigOption = None, settings: SetOption = None) -> None:
-    """Show what Credence does, on a clip that it makes itself."""
+    """Show in half a minute what Credence does, on a clip that it makes itself."""
+    from rich.console import Console
+
     from streamer import config as configuration
-    from streamer.demo import demo, example
+    from streamer.demo import show
+    from streamer.demo.broker import find_mosquitto
+    from streamer.demo.screen import DemoScreen
+    from streamer.lines import Lines
 
-    with example() as clip:
-        _run(demo(configuration.load(config, settings or []), clip, sys.stdout))
-
-
-def _log_to_stderr() -> None:
-    structlog.configure(
-        processors=[
-            structlog.processors.TimeStamper("iso"),
-            structlog.processors.add_log_level,
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    log_to_stderr(logging.WARNING)
+    loaded, mosquitto = configuration.load(config, settings or []), find_mosquitto()
+    if sys.stdout.isatty():
+        with DemoScreen(Console(), show.TITLE) as screen:
+            _run(show.show(loaded, screen, mosquitto, screen.play))
+    else:
+        _run(show.show(loaded, Lines(sys.stdout, sys.stderr), mosquitto, lambda _: None))
+    print(show.NEXT_STEPS)
 
 
 def _run(work: Coroutine[object, object, T]) -> T:
