@@ -55,6 +55,15 @@ class AudioChunk:
 
 Media = Epoch | VideoFrame | AudioChunk
 
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What has come to be wrong with a camera that works, for people."""
+
+    sentence: str
+    """Empty once all is well again."""
+
+
 Said = Transcript | Absence
 """What was said, or why that is not known."""
 

@@ -37,7 +37,7 @@ class Sinks:
         if self.mqtt:
             self.mqtt.partial(spoken)
 
-    async def status(self, camera: str, online: bool) -> None:
-        """Say whether a camera, or a recording in its place, is running."""
+    async def status(self, camera: str, online: bool, why: str = "") -> None:
+        """Say whether a camera, or a recording in its place, is running, and what is wrong."""
         if self.mqtt:
-            await self.mqtt.status(camera, online)
+            await self.mqtt.status(camera, online, why)

@@ -77,10 +77,14 @@ class MqttSink:
         self._partials[spoken.camera] = spoken
         self._something_to_say.set()
 
-    async def status(self, camera: str, online: bool) -> None:
-        """Say whether a camera works. While the broker is away only the newest is kept."""
+    async def status(self, camera: str, online: bool, why: str = "") -> None:
+        """Say whether a camera works, and what is wrong with it, in one sentence.
+
+        While the broker is away only the newest is kept.
+        """
         self._cameras.add(camera)
-        self._retain(camera, "status", _Retained(_ONLINE if online else _OFFLINE))
+        state = _ONLINE if online else _OFFLINE
+        self._retain(camera, "status", _Retained(state + f": {why}".encode() if why else state))
 
     async def close(self) -> None:
         """Publish all that waits, take leave as offline, and end `run`.
@@ -135,6 +139,8 @@ class MqttSink:
 
     def _retain(self, camera: str, leaf: str, message: _Retained) -> None:
         topic = self._broker.topic(self._node, camera, leaf)
+        if self._retained.get(topic) == message:
+            return
         self._retained[topic] = message
         self._say_again([topic])
 
