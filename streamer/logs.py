@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,7 +26,7 @@ def log_to_stderr(level: int = logging.INFO) -> None:
 def warnings_to(note: Callable[[str], None]) -> Iterator[None]:
     """Hand warnings, as sentences, to what owns the terminal meanwhile; leave the rest out."""
 
-    def take(_logger: object, _method: str, entry: dict[str, Any]) -> dict[str, Any]:
+    def take(_logger: object, _method: str, entry: MutableMapping[str, Any]) -> str:
         what, error = entry.pop("event"), entry.pop("exc_info", None)
         facts = "".join(f", {key} {value}" for key, value in entry.items())
         note(f"{what}{facts}" + (f" ({type(error).__name__}: {error})" if error else ""))

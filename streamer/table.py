@@ -56,7 +56,8 @@ class CameraTable(Screen):
         table.add_column("u", no_wrap=True, min_width=4)
         table.add_column("conflict", no_wrap=True, min_width=4)
         for (node, camera), row in sorted(self._rows.items()):
-            table.add_row(f"{node}/{camera}", self._status(node, row), *self._judged(row.event))
+            name = Text(f"{node}/{camera}")
+            table.add_row(name, self._status(node, row), *self._judged(row.event))
         return table
 
     def _row(self, node: str, camera: str) -> _Row:

@@ -5,8 +5,7 @@ import logging
 import os
 import shutil
 import socket
-import tempfile
-from asyncio.subprocess import DEVNULL
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 
@@ -51,20 +50,22 @@ def private_broker(mosquitto: str | None) -> AbstractAsyncContextManager[Broker]
 @asynccontextmanager
 async def _mosquitto(command: str) -> AsyncIterator[Broker]:
     broker = Broker("127.0.0.1", _free_port())
-    with tempfile.NamedTemporaryFile("w", suffix=".conf") as config:
-        config.write(_CONFIG.format(port=broker.port))
-        config.flush()
-        process = await asyncio.create_subprocess_exec(
-            command, "-c", config.name, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL
-        )
-        try:
-            if not await _answers(broker, process):
-                raise BrokerStartError(command)
-            yield broker
-        finally:
-            with suppress(ProcessLookupError):
-                process.terminate()
-            await process.wait()
+    process = await asyncio.create_subprocess_exec(
+        command, "-c", "/dev/stdin", stdin=PIPE, stdout=DEVNULL, stderr=DEVNULL
+    )
+    try:
+        assert process.stdin
+        with suppress(OSError):  # where it has ended already
+            process.stdin.write(_CONFIG.format(port=broker.port).encode())
+            process.stdin.close()
+            await process.stdin.wait_closed()
+        if not await _answers(broker, process):
+            raise BrokerStartError(command)
+        yield broker
+    finally:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()
 
 
 async def _answers(broker: Broker, process: asyncio.subprocess.Process) -> bool:
