@@ -31,3 +31,18 @@ def confusion(truth: Classes, guess: Classes) -> Classes:
     counts = np.zeros((len(EMOTIONS), len(EMOTIONS)), dtype=np.int64)
     np.add.at(counts, (truth, guess), 1)
     return counts
+
+
+def rank_correlation(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> float | None:
+    """Return Spearman's ρ in [-1, 1] of two series (N,); None where one of them is constant."""
+    if len(np.unique(a)) < 2 or len(np.unique(b)) < 2:
+        return None
+    return float(np.corrcoef(_ranks(a), _ranks(b))[0, 1])
+
+
+def _ranks(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the rank (N,) of each value, equal ones sharing their mean rank."""
+    _, which, count = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(count)
+    ranks: npt.NDArray[np.float64] = (last - (count - 1) / 2)[which]
+    return ranks
