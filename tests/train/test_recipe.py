@@ -29,6 +29,7 @@ def test_shipped_recipes_are_valid_and_fit_one_screen(kind: str) -> None:
         ({"optimise": {"epochs": 1, "batch": 1, "rate": 1}}, r"optimise\.batch"),
         ({"optimise": {"epochs": 1, "batch": 2, "rate": float("inf")}}, r"optimise\.rate"),
         ({"augment": {"flip": 2}}, r"augment\.flip"),
+        ({"augment": {"small_px": [40, 10]}}, "first of the two must not be above"),
     ],
 )
 def test_read_recipe_refuses_in_a_sentence(
