@@ -17,7 +17,7 @@ app = typer.Typer(
 )
 
 Data = Annotated[Path, typer.Option(help="The folder that holds the corpora or tables.")]
-_EXTRA = {"torch", "onnx", "onnxscript", "tensorboard"}
+_EXTRA = {"torch", "onnx", "onnxscript", "tensorboard", "matplotlib"}
 
 
 def main() -> None:

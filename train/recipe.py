@@ -97,6 +97,29 @@ class Optimise(_Part):
     precision: Literal["float32", "bfloat16"] = "float32"
 
 
+class CalibratedHead(_Part):
+    """Cross-entropy; evidence follows from probabilities calibrated on held-out people (ours)."""
+
+    kind: Literal["calibrated"] = "calibrated"
+    trust: NonNegativeFloat = 0.0
+    """β of Trusted CE (ours): 1 - u, here the highest probability, learns to be right as often."""
+
+
+class EdlHead(_Part):
+    """Evidential deep learning (Sensoy et al. 2018): the network gives the evidence itself."""
+
+    kind: Literal["edl"]
+    evidence: Literal["softplus", "exp"] = "softplus"
+    """What makes evidence of logits."""
+    anneal: Chance = 0.3
+    """The share of all steps in which the weight of the divergence rises from 0 to 1."""
+    trust: NonNegativeFloat = 0.0
+    """β of Trusted CE (ours): 1 - u learns to be right as often."""
+
+
+Head = Annotated[CalibratedHead | EdlHead, Field(discriminator="kind")]
+
+
 class FaceAugment(_Part):
     """What a training face may look like beside itself."""
 
@@ -167,6 +190,7 @@ class _Recipe(_Part):
     licence: str
     """Of the engine, which follows from its data."""
     seed: int = Field(default=0, ge=0, lt=2**63)
+    head: Head = CalibratedHead()
     optimise: Optimise
 
 
@@ -205,6 +229,7 @@ _adapter: TypeAdapter[Recipe] = TypeAdapter(Annotated[Recipe, Field(discriminato
 _PARTS = (
     *(FaceRecipe, VoiceRecipe, TextRecipe),
     *(Network, TextNetworkSize, Optimise),
+    *(CalibratedHead, EdlHead),
     *(FaceAugment, VoiceAugment, TextAugment),
 )
 

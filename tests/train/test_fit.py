@@ -23,12 +23,12 @@ from engines.verify import verify
 from train.bundle import ExportError, replacing
 from train.evaluate import decide, evaluate
 from train.export import _compare, export
-from train.fit import RunError, fit, read_run
+from train.fit import fit
 from train.models import build
-from train.models.calibrated import evidence
 from train.policy import write_policy
 from train.prepare import balance, read_part
 from train.recipe import Recipe, RecipeError, parse_recipe, read_recipe
+from train.run import RunError, read_run
 
 # The fixtures train and export once; torch's exporter alone needs seconds to find its operators.
 pytestmark = pytest.mark.timeout(10, func_only=True)
@@ -65,7 +65,7 @@ def bundle(run: Path) -> Path:
 def test_fit_learns(run: Path) -> None:
     _, results, _ = read_run(run)
     assert results.metrics["faces.csv"]["n"] == 14
-    assert results.metrics["faces.csv"]["accuracy"] >= 0.7
+    assert (results.metrics["faces.csv"]["accuracy"] or 0) >= 0.7
     assert list(run.glob("events.*"))
 
 
@@ -164,16 +164,6 @@ def test_balance_lifts_rare_classes_and_keeps_the_mean() -> None:
     np.testing.assert_allclose(balance(targets, 0.0)[:2], 1.0)
 
 
-def test_evidence_says_u_is_one_minus_the_highest_probability() -> None:
-    logits = torch.tensor([[0.0] * 7, [3.0] + [0.0] * 6, [90.0] + [0.0] * 6])
-    p = torch.softmax(logits, dim=1).double()
-    e = evidence(logits).double()
-    u = 7 / (e.sum(dim=1) + 7)
-    torch.testing.assert_close(u[:2], 1 - p[:2].amax(dim=1), atol=1e-6, rtol=0)
-    assert u[2] == pytest.approx(1e-6, rel=0.1)
-    torch.testing.assert_close(e / e.sum(dim=1, keepdim=True), p, atol=1e-6, rtol=0)
-
-
 @pytest.mark.parametrize(("kind", "most"), [("face", 900_000), ("voice", 600_000)])
 def test_shipped_networks_are_small(kind: str, most: int) -> None:
     network = build(read_recipe(RECIPES / f"{kind}.yaml")).eval()
@@ -214,7 +204,8 @@ def test_evaluate_repeats_what_fit_found(bundle: Path, run: Path, tiny: Path) ->
     valid = [line for line in lines if line.rpartition(",")[2] in {"4", "9"}]
     (tiny / "valid.csv").write_text("\n".join([lines[0], *valid]) + "\n")
     result = evaluate(bundle, tiny / "valid.csv")
-    assert result.figures == pytest.approx(read_run(run)[1].metrics["faces.csv"])
+    found = read_run(run)[1].metrics["faces.csv"]
+    assert result.figures == pytest.approx({name: found[name] for name in result.figures})
     assert result.unreadable == ()
 
 

@@ -29,6 +29,21 @@ def test_scores_equal_scikit_learn(pairs: list[tuple[int, int]]) -> None:
     )
 
 
+def test_no_decision_is_a_wrong_one() -> None:
+    truth = np.array([0, 0, 1, 2])
+    found = scores(truth, np.array([0, -1, 1, -1]))
+    assert found == pytest.approx(
+        {
+            "n": 4,
+            "accuracy": 0.5,
+            "uar": 0.5,
+            "macro_f1": (2 / 3 + 1 + 0) / 3,
+            "weighted_f1": 7 / 12,
+        }
+    )
+    assert confusion(truth, np.array([0, -1, 1, -1])).sum() == 2
+
+
 def test_confusion_equals_scikit_learn() -> None:
     truth, guess = np.random.default_rng(0).integers(0, 7, (2, 200))
     np.testing.assert_array_equal(

@@ -1,11 +1,28 @@
-"""Networks: a tensor of preprocessing → logits and embedding."""
+"""Networks: a tensor of preprocessing → logits and embedding; heads: those → evidence."""
 
-from torch import nn
+from collections.abc import Mapping
 
+from torch import Tensor, nn
+
+from train.models.calibrated import Calibrated
+from train.models.edl import Edl
 from train.models.face import FaceNetwork
 from train.models.text import TextNetwork
 from train.models.voice import VoiceNetwork
-from train.recipe import FaceRecipe, Recipe, TextRecipe
+from train.recipe import CalibratedHead, EdlHead, FaceRecipe, Recipe, TextRecipe
+
+
+class Exported(nn.Module):
+    """A network with its head, as it is exported."""
+
+    def __init__(self, network: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.network, self.head = network, head
+
+    def forward(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, ...) → evidence (B, 7) ≥ 0, embedding (B, D)."""
+        logits, embedding = self.network(batch)
+        return self.head(logits, embedding), embedding
 
 
 def build(recipe: Recipe) -> nn.Module:
@@ -14,3 +31,10 @@ def build(recipe: Recipe) -> nn.Module:
         return TextNetwork(recipe.network)
     network = FaceNetwork if isinstance(recipe, FaceRecipe) else VoiceNetwork
     return network(recipe.network)
+
+
+def build_head(head: CalibratedHead | EdlHead, fitted: Mapping[str, Tensor]) -> nn.Module:
+    """Return a recipe's head with what was fitted: logits (B, 7), embedding (B, D) → evidence."""
+    if isinstance(head, EdlHead):
+        return Edl(head.evidence, **fitted)
+    return Calibrated(**fitted)
