@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 app = typer.Typer(
     help="Turn cameras and recordings into trusted emotion events.",
+    epilog="See what it does: credence demo. Judge a recording: credence replay FILE.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -49,7 +50,11 @@ ConfigOption = Annotated[
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change one setting, as in vad.hangover_s=0.8; may be repeated.",
+    ),
 ]
 
 

@@ -12,6 +12,7 @@ from streamer.looks import gauge, verdict, who
 from streamer.screen import Screen
 
 _STATUS_CELLS: Final = 40
+_WIDE: Final = 100
 
 
 @dataclass(eq=False)
@@ -45,16 +46,19 @@ class CameraTable(Screen):
         if not self._rows:
             nodes = ", ".join(f"{node} is {state}" for node, state in list(self._nodes.items()))
             return Text(f"No camera has said anything yet. {nodes}".strip(), "dim")
-        table = Table(box=None, header_style="dim", padding=(0, 1), pad_edge=False)
-        table.add_column("camera", no_wrap=True, min_width=8)
-        table.add_column("status", no_wrap=True)
-        table.add_column("last (UTC)", no_wrap=True)
-        table.add_column("who", no_wrap=True, justify="right")
-        table.add_column("emotion", no_wrap=True, min_width=9)
-        table.add_column("confidence", no_wrap=True, min_width=11)
-        table.add_column("verdict", no_wrap=True)
-        table.add_column("u", no_wrap=True, min_width=4)
-        table.add_column("conflict", no_wrap=True, min_width=4)
+        table = Table(box=None, header_style="dim", padding=(0, 1, 0, 0), pad_edge=False)
+        table.add_column("camera", overflow="fold")  # gives way where there is little room
+        for heading in (
+            "status",
+            "UTC",
+            "who",
+            "emotion",
+            "confidence",
+            "verdict",
+            "u",
+            "conflict",
+        ):
+            table.add_column(heading, no_wrap=True)
         for (node, camera), row in sorted(self._rows.items()):
             name = Text(f"{node}/{camera}")
             table.add_row(name, self._status(node, row), *self._judged(row.event))
@@ -72,7 +76,8 @@ class CameraTable(Screen):
         if event is None:
             return []
         data = event.data
-        sure = gauge(data.confidence, "cyan", cells=6, ascii_only=self.ascii_only)
+        cells = 6 if self._console.width >= _WIDE else 0
+        sure = gauge(data.confidence, "cyan", cells=cells, ascii_only=self.ascii_only)
         return [
             Text(f"{event.time:%H:%M:%S}"),
             Text(who(data)),

@@ -297,6 +297,17 @@ def test_run_ends_with_its_files(tmp_path: Path) -> None:
     assert "camera a: the file has ended" in stderr
 
 
+@pytest.mark.timeout(30)
+def test_one_camera_needs_no_configuration(servers: list[RtspServer]) -> None:
+    code, stdout, stderr = finished("check", servers[0].url)
+    assert (code, stderr.count("credence: ")) == (0, 0)
+    assert stdout.splitlines()[1] == "camera camera: h264 480x480 at 25/s, aac 16000 Hz"
+    code, stdout, stderr = finished("run", "rtsp://admin:s3cret@/x", "--output", "-")
+    assert (code, stdout) == (2, "")
+    assert stderr.startswith("credence: --set cameras: cameras.0.url must name a host")
+    assert "s3cret" not in stderr
+
+
 @pytest.mark.timeout(60)
 def test_check_tries_everything(servers: list[RtspServer], tmp_path: Path) -> None:
     bad = {

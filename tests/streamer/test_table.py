@@ -35,7 +35,7 @@ def test_each_camera_has_a_row_with_its_latest_event(
     inbox.take(message("credence/lab/door/event", make_event(n=0, emotion="anger")))
     inbox.take(message("credence/lab/door/event", make_event(n=1)))
     head, door, yard = drawn(table)
-    assert head.split()[:3] == ["camera", "status", "last"]
+    assert head.split()[:3] == ["camera", "status", "UTC"]
     bar = "━" * 6
     expected = f"lab/door online 00:00:04 #1 happiness {bar} 90% trusted 0.20 0.05"
     assert door.split() == expected.split()
