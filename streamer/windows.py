@@ -111,7 +111,7 @@ class Windower:
             yield Window(self._epoch, kind, start_s, end_s, None, None, voice, {"face": why})
         for track, faces in people.items():
             theirs = voice if alone else None
-            face = FaceWindow(start_s, end_s, np.stack([face.crop for face in faces]))
+            face = _of(faces, start_s, end_s)
             absent: dict[Modality, Absence] = {}
             if theirs is None:
                 absent["voice"] = "several_people" if voice is not None else "no_voice"
@@ -126,6 +126,17 @@ class Windower:
                 people.setdefault(face.track, []).append(face)
         least = _LEAST_SEEN * len(pictures)
         return {track: faces for track, faces in sorted(people.items()) if len(faces) >= least}
+
+
+def _of(faces: list[Face], start_s: float, end_s: float) -> FaceWindow:
+    turns = [face.turn for face in faces if face.turn is not None]
+    return FaceWindow(
+        start_s,
+        end_s,
+        np.stack([face.crop for face in faces]),
+        np.array([face.box_px[2] for face in faces], np.float32),
+        np.array(turns, np.float32) if len(turns) == len(faces) else None,
+    )
 
 
 def _since(said: Utterance, from_s: float) -> Utterance:
