@@ -56,6 +56,15 @@ class AudioChunk:
 
 Media = Epoch | VideoFrame | AudioChunk
 
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What has come to be wrong with a camera that works, for people."""
+
+    sentence: str
+    """Empty once all is well again."""
+
+
 Said = Transcript | Absence
 """What was said, or why that is not known."""
 
@@ -92,6 +101,14 @@ class Utterance:
     end_s: float
     pcm: npt.NDArray[np.float32]
     """(samples,) mono in [-1, 1] at 16 kHz."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Speaking:
+    """An utterance that goes on."""
+
+    voice: VoiceWindow
+    """What has been said of it so far."""
 
 
 @dataclass(frozen=True, slots=True)

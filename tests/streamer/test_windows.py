@@ -94,6 +94,28 @@ def test_a_passer_by_does_not_take_the_speech_away() -> None:
     assert spans(windows) == [("speech", 0.0, 7.5, 1)]
 
 
+@pytest.mark.parametrize(("away_s", "whose"), [(3.2, [None, 1]), (0.8, [None, 1]), (0.4, [1])])
+def test_who_was_in_view_a_moment_ago_may_be_who_speaks(
+    away_s: float, whose: list[int | None]
+) -> None:
+    seen = [*watch(away_s, 1, 2), *watch(7, 1, from_s=away_s)]
+    windows = cut(EPOCH, *live(seen, utterance(away_s + 1, away_s + 2), heard_until_s=7))
+    assert [w.track for w in windows if w.kind == "speech"] == whose
+
+
+def test_who_left_long_ago_is_not_who_speaks() -> None:
+    seen = [*watch(3, 1, 2), *watch(9, 1, from_s=3.2)]
+    windows = cut(EPOCH, *live(seen, utterance(5.2, 7), heard_until_s=8))
+    assert [w.track for w in windows if w.kind == "speech"] == [1]
+
+
+def test_nobody_in_view_after_several_leaves_speech_to_nobody() -> None:
+    seen = [*watch(2, 1, 2), *watch(5, from_s=2)]
+    windows = cut(EPOCH, *live(seen, utterance(2.4, 3.4), heard_until_s=5))
+    (said,) = [window for window in windows if window.kind == "speech"]
+    assert (said.track, said.absent) == (None, {"face": "several_people"})
+
+
 def test_a_face_while_nobody_speaks_is_ambient() -> None:
     windows = cut(EPOCH, *live(watch(6.1, 1), heard_until_s=6))
     assert spans(windows) == [
