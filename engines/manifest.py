@@ -4,7 +4,7 @@ import hashlib
 import json
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -101,7 +101,10 @@ class Threshold(_Part):
     basis: Literal["paired", "label-matched"]
 
 
-def _monotone(curve: tuple[tuple[float, ...], tuple[float, ...]]) -> Any:
+_Points = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+def _monotone(curve: _Points) -> _Points:
     x, y = curve
     if len(x) != len(y) or not x:
         raise ValueError("a curve needs as many values as places, and at least one")

@@ -34,13 +34,13 @@ def voices() -> list[Input]:
     return [
         read_sound(path)
         for corpus in ("ravdess", "emodb")
-        for path in sorted((DATA / "voice" / corpus).glob("*.flac"))[::60]
+        for path in sorted((DATA / "voice" / corpus).glob("*.flac"))[::150]
     ]
 
 
 @cache
 def clips() -> list[Input]:
-    return [read_sound(path)[:80_000] for path in sorted(CLIPS.glob("*.m*"))[:6]]
+    return [read_sound(path)[:64_000] for path in sorted(CLIPS.glob("*.m*"))[:4]]
 
 
 def window(item: Input) -> Window:
