@@ -139,5 +139,6 @@ def _opinion(kind: Modality, judged: Judged) -> ModalityOpinion:
         belief=_belief(shown),
         uncertainty=float(shown.uncertainty),
         trust=judged.judgement.trust.get(kind, 0.0),
+        quality=dict(judged.recognised.quality.get(kind, {})),
         reason=None if opinion is not None else judged.recognised.absent[kind],
     )

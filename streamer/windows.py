@@ -119,7 +119,7 @@ class Windower:
             yield Window(self._epoch, kind, start_s, end_s, None, None, voice, {"face": why})
         for track, faces in people.items():
             theirs = voice if alone else None
-            face = FaceWindow(start_s, end_s, np.stack([face.crop for face in faces]))
+            face = _of(faces, start_s, end_s)
             absent: dict[Modality, Absence] = {}
             if theirs is None:
                 absent["voice"] = "several_people" if voice is not None else "no_voice"
@@ -146,6 +146,17 @@ class Windower:
             for track, times_s in seen_s.items()
             if len(times_s) >= _MET and times_s[-1] >= start_s - FORGOTTEN_AFTER_S
         }
+
+
+def _of(faces: list[Face], start_s: float, end_s: float) -> FaceWindow:
+    turns = [face.turn for face in faces if face.turn is not None]
+    return FaceWindow(
+        start_s,
+        end_s,
+        np.stack([face.crop for face in faces]),
+        np.array([face.box_px[2] for face in faces], np.float32),
+        np.array(turns, np.float32) if len(turns) == len(faces) else None,
+    )
 
 
 def _since(said: Utterance, from_s: float) -> Utterance:

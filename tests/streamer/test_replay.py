@@ -60,6 +60,8 @@ def test_replay_judges_a_face_and_its_speech(clip: Path) -> None:
         assert data["reason"] == "uncertified"  # type: ignore[index]
         spoken = data["window"]["kind"] == "speech"  # type: ignore[index]
         assert data["opinions"]["voice"]["present"] is spoken  # type: ignore[index]
+        assert data["opinions"]["face"]["quality"]["size_px"] > 40  # type: ignore[index]
+        assert ("snr_db" in data["opinions"]["voice"]["quality"]) is spoken  # type: ignore[index]
 
 
 @pytest.mark.timeout(60)

@@ -228,3 +228,18 @@ def test_speech_that_comes_very_late_gets_what_is_left_of_its_time() -> None:
 def test_ambient_length_is_configured(every_s: float) -> None:
     windows = cut(SILENT, *watch(7, 1), settings=Windows(ambient_every_s=every_s))
     assert windows[0].end_s == every_s
+
+
+def test_faces_keep_their_size_and_turn() -> None:
+    seen = [sighting(step * 0.4, 1) for step in range(6)]
+    turned = [Sighting(s.pts_s, tuple(replace(f, turn=0.25) for f in s.faces)) for s in seen]
+    for pictures, turn in ((seen, None), (turned, 0.25), ([*seen[:1], *turned[1:]], None)):
+        (window,) = cut(SILENT, *pictures)[:1]
+        assert window.face is not None
+        assert window.face.sizes_px is not None
+        assert (window.face.sizes_px == 50).all()
+        assert len(window.face.sizes_px) == len(window.face.crops)
+        found = window.face.turns
+        assert (None if found is None else set(found.tolist())) == (
+            None if turn is None else {turn}
+        )
