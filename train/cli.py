@@ -65,7 +65,7 @@ def export(
 def evaluate(
     bundles: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="BUNDLE...", help="Engines of different kinds, and their policy."),
+        typer.Argument(metavar="BUNDLE", help="Engines of different kinds, and their policy."),
     ] = None,
     data: Annotated[
         Path | None,
@@ -87,7 +87,7 @@ def evaluate(
         Path | None, typer.Option(metavar="DIR", help="Also write pictures and the JSON there.")
     ] = None,
 ) -> None:
-    """Print how good engines are on data, and how far their confidence can be trusted."""
+    """Print how good engines are on data, and how far to trust them."""
     from train.evaluate import EvaluationError
     from train.evaluate import evaluate as judge
     from train.recordings import evaluate_recordings

@@ -1,6 +1,7 @@
 """What decisions about anyone's samples are worth: right, as sure as right, and trusted."""
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,8 +14,6 @@ from train import trust
 from train.checks import Bools, Floats, Indices
 from train.metrics import Classes, scores
 from train.resample import percentiles, resamples
-
-Figures = Mapping[str, float | None]
 
 PRECISIONS: Final = (80, 90, 95)
 """Percent, at which the coverage is told."""
@@ -60,7 +59,8 @@ class Decisions:
     def of(cls, decisions: Sequence[Decision]) -> "Decisions":
         """Stack at least one decision."""
         names = tuple(dict.fromkeys(d.group for d in decisions if d.group))
-        own = iter(range(len(names), len(names) + len(decisions)))
+        number = {name: i for i, name in enumerate(names)}
+        own = itertools.count(len(names))
         return cls(
             truth=np.array([EMOTIONS.index(d.label) for d in decisions]),
             guess=np.array([EMOTIONS.index(d.emotion) if d.emotion else -1 for d in decisions]),
@@ -68,7 +68,7 @@ class Decisions:
             confidence=np.array([d.confidence for d in decisions]),
             certified=np.array([d.certified for d in decisions]),
             trusted=np.array([d.trusted for d in decisions]),
-            groups=np.array([names.index(d.group) if d.group else next(own) for d in decisions]),
+            groups=np.array([number[d.group] if d.group else next(own) for d in decisions]),
             names=names,
         )
 
