@@ -70,7 +70,9 @@ class CameraTable(Screen):
     def _status(self, node: str, row: _Row) -> Text:
         if self._nodes.get(node, "online") != "online":
             return Text(f"node {self._nodes[node]}", "red")
-        return Text(row.status or "-", "green" if row.status == "online" else "red")
+        # "online: it sends no sound, …" is a camera that works, but not as it should.
+        fine = "green" if row.status == "online" else "yellow"
+        return Text(row.status or "-", fine if row.status.startswith("online") else "red")
 
     def _judged(self, event: EmotionEvent | None) -> list[Text]:
         if event is None:

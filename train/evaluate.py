@@ -12,6 +12,7 @@ from rich.progress import track
 from engines.engine import BUNDLES, Engine, open_engine
 from engines.errors import CredenceError
 from engines.manifest import Modality, read_manifest
+from engines.quality import measure as quality
 from engines.verdict import (
     UNCERTIFIED,
     Judgement,
@@ -46,8 +47,9 @@ class Judges:
 
     def judge(self, items: Mapping[Modality, Input]) -> Judgement:
         """Judge one sample as a live window is; a missing modality is no evidence."""
-        opinions = {kind: self.engines[kind].judge(window(kind, items[kind])) for kind in items}
-        return self.policy.judge(opinions)
+        windows = {kind: window(kind, item) for kind, item in items.items()}
+        opinions = {kind: self.engines[kind].judge(windows[kind]) for kind in windows}
+        return self.policy.judge(opinions, {kind: quality(windows[kind]) for kind in windows})
 
 
 @dataclass(frozen=True, slots=True, eq=False)

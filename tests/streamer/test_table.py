@@ -87,3 +87,9 @@ def test_gauge_shows_what_may_be_more(share: float, more: float, text: str) -> N
     drawn = gauge(share, "cyan", more=more, ascii_only=True)
     assert isinstance(drawn, Text)
     assert drawn.plain == text
+
+
+def test_a_camera_that_works_in_part_says_so(table: CameraTable) -> None:
+    Inbox("credence", table).take(message("credence/lab/door/status", "online: no sound"))
+    assert drawn(table)[1].split() == ["lab/door", "online:", "no", "sound"]
+    assert table._status("lab", table._rows["lab", "door"]).style == "yellow"
