@@ -33,7 +33,7 @@ def calibrated(weights: list[float] | None = None) -> Calibrated:
 
 
 def far(log_distance: float) -> Tensor:
-    return torch.tensor([[float(np.exp(log_distance)), *[0.0] * (D - 1)]])
+    return torch.tensor([[float(np.exp(log_distance)), *[0.0] * (D - 1)]])  # type: ignore[no-any-return]
 
 
 def test_calibrated_keeps_to_its_formula() -> None:
