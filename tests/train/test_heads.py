@@ -33,7 +33,8 @@ def calibrated(weights: list[float] | None = None) -> Calibrated:
 
 
 def far(log_distance: float) -> Tensor:
-    return torch.tensor([[float(np.exp(log_distance)), *[0.0] * (D - 1)]])  # type: ignore[no-any-return]
+    embedding: Tensor = torch.tensor([[float(np.exp(log_distance)), *[0.0] * (D - 1)]])
+    return embedding  # type: ignore[no-any-return]
 
 
 def test_calibrated_keeps_to_its_formula() -> None:
@@ -51,7 +52,7 @@ def test_calibrated_keeps_to_its_formula() -> None:
 
 def test_strange_input_loses_evidence() -> None:
     logits = torch.tensor([[9.0] + [0.0] * 6])
-    sure = [calibrated()(logits, far(x)).sum().item() for x in (0.8, 1.2, 1.5, 2.0, 9.0)]
+    sure = [calibrated()(logits, far(x)).sum().item() for x in (0.2, 0.8, 1.5, 2.0, 9.0)]
     assert sure[0] == pytest.approx(sure[1])
     assert sure[1] > sure[2] > sure[3] > sure[4] == pytest.approx(0.0, abs=1e-5)
 
@@ -81,10 +82,11 @@ def test_signs_hold_what_they_say() -> None:
     assert chance(p, torch.zeros(12)).item() == pytest.approx(0.5)
 
 
-def test_familiarity_is_the_rareness_of_a_distance_over_five_percent() -> None:
+def test_familiarity_falls_beyond_the_tail_as_a_gaussian_does() -> None:
     log_distance = np.linspace(0, 2.5, 9)
     found = familiarity(torch.tensor(log_distance), torch.tensor([0.8, 0.3]).double())
-    expected = np.minimum(1, stats.norm.sf(log_distance, 0.8, 0.3) / 0.05)
+    tail = stats.norm(0.8, 0.3)
+    expected = tail.pdf(np.maximum(log_distance, 0.8)) / tail.pdf(0.8)
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-6)
 
 
@@ -125,7 +127,7 @@ def test_correction_equals_scikit_learn() -> None:
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(400, 4))
     right = rng.random(400) < 1 / (1 + np.exp(-rows @ [1.0, -2.0, 0.0, 0.5]))
-    reference = LogisticRegression(C=1 / 20, fit_intercept=False, tol=1e-10).fit(rows, right)
+    reference = LogisticRegression(C=1 / 80, fit_intercept=False, tol=1e-10).fit(rows, right)
     found = correction(rows, np.zeros(400), right)
     np.testing.assert_allclose(found, reference.coef_[0], atol=1e-5)
 
