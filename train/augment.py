@@ -4,17 +4,24 @@ Everything happens just before the engines' own preprocessing, which then runs u
 masks, which stand for what a network should not lean on. All randomness comes from ``rng``.
 """
 
+from functools import cache
+from typing import Final
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from engines.preprocess import face, voice
 from engines.runtime import Batch
-from engines.window import FACE_PX, FaceWindow
+from engines.window import FACE_PX, SAMPLE_RATE_HZ, FaceWindow
+from train import robustness
 from train.data.samples import Array
 from train.recipe import FaceAugment, VoiceAugment
 
 Float = npt.NDArray[np.float32]
+
+TELEPHONE_HZ: Final = 8_000
+"""The sampling rate of a telephone."""
 
 
 def faces(items: list[Array], how: FaceAugment, rng: np.random.Generator) -> Float:
@@ -24,7 +31,11 @@ def faces(items: list[Array], how: FaceAugment, rng: np.random.Generator) -> Flo
 
 
 def voices(items: list[Array], how: VoiceAugment, rng: np.random.Generator) -> Float:
-    """Return one varied segment (B, 1, 64, 300) of each of the log-mels (64, frames)."""
+    """Return one varied segment (B, 1, 64, 300) of each of the log-mels (64, frames).
+
+    Gain needs no variation: preprocessing takes it away. What varies the sound itself does so
+    in its mel powers, which costs little beside new log-mels every epoch.
+    """
     return np.stack([_vary_voice(item, how, rng) for item in items])
 
 
@@ -46,12 +57,15 @@ def _vary_face(
     crop = _move(crop, how, rng)
     if how.light:
         crop = _relight(crop, how.light, rng)
-    if rng.random() < how.blur:
-        crop = cv2.GaussianBlur(crop, (0, 0), rng.uniform(0.4, 1.4)).astype(np.uint8)
-    if rng.random() < how.occlude:
-        height, width = rng.integers(6, 19, 2)
-        top, left = rng.integers(0, FACE_PX - height), rng.integers(0, FACE_PX - width)
-        crop[top : top + height, left : left + width] = rng.integers(0, 256)
+    for chance, span, change in (
+        (how.occlude, how.occlude_share, robustness.occlude),
+        (how.dark, how.dark_share, robustness.dark),
+        (how.small, how.small_px, robustness.small),
+        (how.blur, how.blur_px, robustness.blur),
+        (how.jpeg, how.jpeg_quality, robustness.jpeg),
+    ):
+        if rng.random() < chance:
+            crop = change(crop, rng.uniform(*span), rng)
     return crop
 
 
@@ -87,8 +101,12 @@ def _relight(
 def _vary_voice(mel: Float, how: VoiceAugment, rng: np.random.Generator) -> Float:
     mel = _crop(mel, how.crop, rng)
     mel = _stretch(mel, how, rng)
+    if rng.random() < how.reverb:
+        mel = add_reverb(mel, rng.uniform(*how.reverb_s))
     if rng.random() < how.noise:
         mel = add_noise(mel, rng.uniform(*how.noise_db), rng)
+    if rng.random() < how.band:
+        mel = limit_band(mel)
     if how.colour:
         mel = mel + _smooth(rng.normal(0, how.colour, 6), voice.MELS)[:, None]
     segments = voice.segments(mel)
@@ -113,13 +131,52 @@ def _stretch(mel: Float, how: VoiceAugment, rng: np.random.Generator) -> Float:
 
 
 def add_noise(mel: Float, ratio_db: float, rng: np.random.Generator) -> Float:
-    """Add steady noise of a random colour to log-mels (64, frames) at a mean ratio."""
-    level = np.log(np.exp(mel).mean()) - ratio_db * np.log(10) / 10
-    shape = _smooth(rng.normal(0, 1.5, 6), voice.MELS)[:, None]
-    shape = shape - np.log(np.exp(shape).mean())
-    noise = level + shape + np.log(rng.gamma(4.0, 0.25, mel.shape))
-    noisy: Float = np.logaddexp(mel, noise).astype(np.float32)
+    """Add noise to log-mels (64, frames) at a ratio of mean powers.
+
+    Its colour is random, and so is how much it comes and goes. Recorded noise is left for
+    evaluation, so that it is heard there for the first time.
+    """
+    frames = mel.shape[1]
+    colour = _smooth(rng.normal(0, 1.5, 6), voice.MELS)[:, None]
+    swell = _smooth(rng.normal(0, rng.uniform(0, 1.5), 2 + frames // 25), frames)
+    noise = np.exp(colour + swell) * rng.gamma(4.0, 0.25, mel.shape)
+    power = np.exp(mel)
+    ratio = 10 ** (-ratio_db / 10)
+    noise *= ratio * power.mean() / noise.mean()
+    noisy: Float = np.log(power + noise).astype(np.float32)
     return noisy
+
+
+def add_reverb(mel: Float, rt60_s: float) -> Float:
+    """Let log-mels (64, frames) ring, as `robustness.reverb` does to the sound itself.
+
+    The power of every frame decays over the next ones, by 60 dB in ``rt60_s``; all of its echo
+    together is as strong as the frame itself.
+    """
+    frame_s = voice.HOP / SAMPLE_RATE_HZ
+    decay = 10 ** (-6 * frame_s / rt60_s * np.arange(1, max(2, round(rt60_s / frame_s))))
+    response = np.concatenate([[1.0], decay / decay.sum()])
+    power, backwards = np.exp(mel), response[None, ::-1].astype(np.float32)
+    place = (len(response) - 1, 0)
+    wet = cv2.filter2D(power, -1, backwards, anchor=place, borderType=cv2.BORDER_CONSTANT)
+    # filter2D goes through a Fourier transform, which is not exact where it is quiet.
+    return np.log(np.maximum(wet, power)).astype(np.float32)
+
+
+def limit_band(mel: Float) -> Float:
+    """Take out of log-mels (64, frames) what sampling at 8 kHz loses."""
+    left = np.exp(mel) * _below_telephone()[:, None]
+    limited: Float = np.log(np.maximum(left, voice.FLOOR)).astype(np.float32)
+    return limited
+
+
+@cache
+def _below_telephone() -> Float:
+    """(64,) the share of each mel band that lies below 4 kHz."""
+    filters = voice.filters()
+    low = np.linspace(0, SAMPLE_RATE_HZ / 2, len(filters)) < TELEPHONE_HZ / 2
+    share: Float = (filters[low].sum(axis=0) / filters.sum(axis=0)).astype(np.float32)
+    return share
 
 
 def _mask(segment: Float, how: VoiceAugment, rng: np.random.Generator) -> Float:

@@ -35,11 +35,10 @@ from engines.window import FACE_PX
 from train.bundle import ExportError, replacing
 from train.card import engine_card
 from train.data import CORPORA
-from train.fit import read_run
-from train.models.calibrated import Calibrated
 from train.models.packed import pack
 from train.recipe import Recipe
 from train.results import Results
+from train.run import read_run
 
 TOLERANCE = 1e-4
 """Largest difference of a belief, or relative one of an embedding, between ONNX and torch."""
@@ -67,11 +66,10 @@ def export(run: Path, bundle: Path) -> None:
     Raises RunError if the run is not finished and ExportError if the folder is something else,
     the disk is full, or ONNX Runtime computes something else than torch.
     """
-    recipe, results, network = read_run(run)
-    parameters = _parameters(network)
-    pack(network)
-    model = Calibrated(network, results.temperature).eval()
-    model = model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    recipe, results, engine = read_run(run)
+    parameters = _parameters(engine)
+    pack(engine)
+    model = engine.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     with replacing(bundle, recipe.kind) as folder:
         write_network(folder, recipe.kind, model)
         card = engine_card(recipe, results, _sources(recipe), parameters)

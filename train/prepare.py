@@ -14,7 +14,7 @@ from engines.runtime import Batch
 from engines.window import FaceWindow, TextWindow, VoiceWindow, Window
 from train import augment, augment_text
 from train.data import CORPORA, table
-from train.data.samples import Array, Input, Part, Samples
+from train.data.samples import Array, DataError, Input, Part, Samples
 from train.lesson import read_lesson
 from train.recipe import FaceRecipe, Recipe, RecipeError, TextRecipe
 
@@ -28,9 +28,16 @@ class Held:
     """(M, ...) one per face, one or more per voice or text."""
     owner: npt.NDArray[np.int64]
     """(M,) the sample that each row belongs to."""
-    truth: npt.NDArray[np.int64]
-    """(N,) the class of each sample."""
+    targets: npt.NDArray[np.float32]
+    """(N, 7) share of each emotion."""
     strata: tuple[str, ...]
+    people: tuple[str, ...]
+    """By sample, who it is of; where nobody is named, every sample is somebody else's."""
+
+    @property
+    def truth(self) -> npt.NDArray[np.int64]:
+        """(N,) the class of each sample."""
+        return np.asarray(self.targets.argmax(axis=1), dtype=np.int64)
 
 
 def read_part(recipe: Recipe, name: str, data: Path, part: Part) -> Samples:
@@ -76,6 +83,29 @@ def held_out(recipe: Recipe, data: Path) -> list[Held]:
     return [_hold(recipe, name, samples) for name, samples in parts]
 
 
+def check_classes(
+    data: Path, targets: npt.NDArray[np.float32], held: list[Held]
+) -> tuple[str, ...]:
+    """Return the emotions that nobody shows; DataError where they are held out, not trained on.
+
+    Also raises DataError where all that is held out is of one person.
+    """
+    if len({who for part in held for who in part.people}) < 2:
+        raise DataError(
+            data,
+            "one person only is held out; hold out two or more, to fit trust and to measure it",
+        )
+    trained = targets.sum(axis=0) > 0
+    tried = np.concatenate([part.targets for part in held]).sum(axis=0) > 0
+    if missing := [EMOTIONS[i] for i in np.flatnonzero(tried & ~trained)]:
+        raise DataError(
+            data,
+            f"{' and '.join(missing)} is held out but nowhere trained on; add samples of it to the"
+            " training part or take it out",
+        )
+    return tuple(EMOTIONS[i] for i in np.flatnonzero(~trained))
+
+
 def window(kind: str, item: Input) -> Window:
     """Return the window that an engine is given for one sample."""
     if isinstance(item, str):
@@ -91,8 +121,9 @@ def _hold(recipe: Recipe, name: str, samples: Samples) -> Held:
         name,
         np.concatenate(rows),
         np.repeat(np.arange(len(rows)), list(map(len, rows))),
-        samples.targets.argmax(axis=1),
+        samples.targets,
         samples.strata,
+        tuple(who or f"{name} {i}" for i, who in enumerate(samples.people)),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -20,6 +21,15 @@ from pydantic import (
 from engines.errors import CredenceError
 
 Chance = Annotated[float, Field(ge=0, le=1)]
+
+
+def _rising(span: tuple[float, float]) -> tuple[float, float]:
+    if span[0] > span[1]:
+        raise ValueError("the first of the two must not be above the second")
+    return span
+
+
+Span = Annotated[tuple[float, float], AfterValidator(_rising)]
 
 
 class RecipeError(CredenceError):
@@ -87,6 +97,29 @@ class Optimise(_Part):
     precision: Literal["float32", "bfloat16"] = "float32"
 
 
+class CalibratedHead(_Part):
+    """Cross-entropy; evidence follows from probabilities calibrated on held-out people (ours)."""
+
+    kind: Literal["calibrated"] = "calibrated"
+    trust: NonNegativeFloat = 0.0
+    """β of Trusted CE (ours): 1 - u, here the highest probability, learns to be right as often."""
+
+
+class EdlHead(_Part):
+    """Evidential deep learning (Sensoy et al. 2018): the network gives the evidence itself."""
+
+    kind: Literal["edl"]
+    evidence: Literal["softplus", "exp"] = "softplus"
+    """What makes evidence of logits."""
+    anneal: Chance = 0.3
+    """The share of all steps in which the weight of the divergence rises from 0 to 1."""
+    trust: NonNegativeFloat = 0.0
+    """β of Trusted CE (ours): 1 - u learns to be right as often."""
+
+
+Head = Annotated[CalibratedHead | EdlHead, Field(discriminator="kind")]
+
+
 class FaceAugment(_Part):
     """What a training face may look like beside itself."""
 
@@ -97,7 +130,19 @@ class FaceAugment(_Part):
     light: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """How far gamma and contrast may lie from 1."""
     occlude: Chance = 0.0
+    occlude_share: Span = (0.02, 0.14)
+    """Between which shares of the face are hidden."""
     blur: Chance = 0.0
+    blur_px: Span = (0.4, 1.4)
+    """Between which deviations."""
+    jpeg: Chance = 0.0
+    jpeg_quality: Span = (5.0, 60.0)
+    small: Chance = 0.0
+    small_px: Span = (10.0, 40.0)
+    """Between which widths the face was seen in."""
+    dark: Chance = 0.0
+    dark_share: Span = (0.05, 0.5)
+    """Between which shares of the light are left."""
 
 
 class VoiceAugment(_Part):
@@ -109,8 +154,13 @@ class VoiceAugment(_Part):
     pitch: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """How far the frequency axis may be stretched, as another throat would."""
     noise: Chance = 0.0
-    noise_db: tuple[float, float] = (0.0, 30.0)
+    noise_db: Span = (0.0, 30.0)
     """Between which signal-to-noise ratios."""
+    reverb: Chance = 0.0
+    reverb_s: Span = (0.2, 1.5)
+    """Between which reverberation times RT60."""
+    band: Chance = 0.0
+    """How often it comes by telephone, sampled at 8 kHz."""
     colour: NonNegativeFloat = 0.0
     """Deviation of a random filter, in nepers per mel band."""
     masks: int = Field(default=0, ge=0)
@@ -125,6 +175,8 @@ class TextAugment(_Part):
     """The share of its words that are left out."""
     misspell: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """The share of its words of which one letter is another."""
+    mishear: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """The largest rate of its words that are misheard."""
     unmark: Chance = 0.0
     """How often it loses `!`, `?`, smileys and emoji."""
     pieces: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -138,6 +190,7 @@ class _Recipe(_Part):
     licence: str
     """Of the engine, which follows from its data."""
     seed: int = Field(default=0, ge=0, lt=2**63)
+    head: Head = CalibratedHead()
     optimise: Optimise
 
 
@@ -178,6 +231,7 @@ _adapter: TypeAdapter[Recipe] = TypeAdapter(Annotated[Recipe, Field(discriminato
 _PARTS = (
     *(FaceRecipe, VoiceRecipe, TextRecipe),
     *(Network, TextNetworkSize, Optimise),
+    *(CalibratedHead, EdlHead),
     *(FaceAugment, VoiceAugment, TextAugment),
 )
 

@@ -10,6 +10,6 @@ class Results(BaseModel):
 
     temperature: float = Field(gt=0)
     n: int = Field(ge=1)
-    """Samples that the temperature was fitted on."""
-    metrics: dict[str, dict[str, float]]
-    """By corpus and by group within it."""
+    """Samples that the head was fitted on."""
+    metrics: dict[str, dict[str, float | None]]
+    """By corpus and by group within it; None where a figure is undefined."""

@@ -13,13 +13,15 @@ VERSION: Final = "voice-1"
 MELS: Final = 64
 SEGMENT_FRAMES: Final = 300
 """Three seconds at one frame every 10 ms: what the network sees at once."""
+HOP: Final = 160
+"""Samples from frame to frame."""
+FLOOR: Final = 1e-10
+"""The least energy that counts."""
 
-_HOP: Final = 160
 _FRAME: Final = 400
 _FFT: Final = 512
 _LOWEST_HZ: Final = 60.0
 _HIGHEST_HZ: Final = 7600.0
-_FLOOR: Final = 1e-10
 _QUIET_DB: Final = 40.0
 """Edges this far below the loudest frame are silence and are cut off."""
 
@@ -27,10 +29,10 @@ _QUIET_DB: Final = 40.0
 def log_mel(pcm: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Return the log-mel energies (64, frames) of ``pcm`` (samples,) at 16 kHz; frames ≥ 1."""
     padded = np.pad(pcm, (0, max(0, _FRAME - len(pcm))))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, _FRAME)[::_HOP]
+    frames = np.lib.stride_tricks.sliding_window_view(padded, _FRAME)[::HOP]
     spectrum = np.abs(np.fft.rfft(frames * _window(), _FFT)) ** 2
-    mel = spectrum.astype(np.float32) @ _filters()
-    logs: npt.NDArray[np.float32] = np.log(np.maximum(mel, _FLOOR)).T
+    mel = spectrum.astype(np.float32) @ filters()
+    logs: npt.NDArray[np.float32] = np.log(np.maximum(mel, FLOOR)).T
     return logs
 
 
@@ -67,15 +69,24 @@ def _window() -> npt.NDArray[np.float32]:
     return np.hanning(_FRAME + 1)[:-1].astype(np.float32)
 
 
+def centres_hz() -> npt.NDArray[np.float64]:
+    """Return the middle (64,) of each mel band."""
+    return _edges_hz()[1:-1]
+
+
 @cache
-def _filters() -> npt.NDArray[np.float32]:
-    """(257, 64) triangles, evenly spaced on the mel scale of O'Shaughnessy."""
-    edges_mel = np.linspace(_mel(_LOWEST_HZ), _mel(_HIGHEST_HZ), MELS + 2)
-    edges = 700.0 * (10.0 ** (edges_mel / 2595.0) - 1.0)
+def filters() -> npt.NDArray[np.float32]:
+    """Return (257, 64) triangles, evenly spaced on the mel scale of O'Shaughnessy."""
+    edges = _edges_hz()
     bins = np.linspace(0, SAMPLE_RATE_HZ / 2, _FFT // 2 + 1)[:, None]
     rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
     return np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32)
+
+
+def _edges_hz() -> npt.NDArray[np.float64]:
+    edges_mel = np.linspace(_mel(_LOWEST_HZ), _mel(_HIGHEST_HZ), MELS + 2)
+    return 700.0 * (10.0 ** (edges_mel / 2595.0) - 1.0)
 
 
 def _mel(hz: float) -> float:

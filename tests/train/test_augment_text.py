@@ -4,7 +4,7 @@ import numpy as np
 
 from engines.preprocess import text
 from engines.window import TextWindow
-from train.augment_text import misspelt, texts
+from train.augment_text import texts
 from train.recipe import TextAugment, read_recipe
 
 RECIPES = Path(__file__).parents[2] / "train" / "recipes"
@@ -42,10 +42,14 @@ def test_dropped_words_are_as_many_as_said() -> None:
     assert abs(words.mean() / len(text.words(SAID)) - 0.7) < 0.03
 
 
-def test_misspelt_is_one_edit_away() -> None:
+def test_misheard_words_sound_like_others_of_the_batch() -> None:
+    how = TextAugment(mishear=0.9)
     rng = np.random.default_rng(0)
-    for _ in range(200):
-        other = misspelt("word", rng)
-        assert other
-        assert abs(len(other) - 4) <= 1
-    assert all(misspelt("a", rng) for _ in range(50))
+    plain = text.buckets(["their"])[0]
+    batch = texts(["their"] * 400 + ["there"], how, rng)[:400]
+    other = text.buckets(["there"])[0]
+    kept = (batch == plain).all(axis=1).mean()
+    swapped = (batch == other).all(axis=1).mean()
+    # A rate of 0 to 0.9, 0.45 on average: of its errors 0.2 omit, which here leaves the word.
+    assert abs(kept - (0.55 + 0.2 * 0.45 + 0.0)) < 0.08
+    assert abs(swapped - 0.6 * 0.45) < 0.08

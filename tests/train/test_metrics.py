@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import spearmanr
 from sklearn import metrics as sk
 
 from train.calibrate import surprise, temperature
-from train.metrics import confusion, scores
+from train.metrics import confusion, rank_correlation, scores
 
 labels = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=60)
 
@@ -27,6 +28,21 @@ def test_scores_equal_scikit_learn(pairs: list[tuple[int, int]]) -> None:
             "weighted_f1": sk.f1_score(truth, guess, average="weighted", zero_division=0),
         }
     )
+
+
+def test_no_decision_is_a_wrong_one() -> None:
+    truth = np.array([0, 0, 1, 2])
+    found = scores(truth, np.array([0, -1, 1, -1]))
+    assert found == pytest.approx(
+        {
+            "n": 4,
+            "accuracy": 0.5,
+            "uar": 0.5,
+            "macro_f1": (2 / 3 + 1 + 0) / 3,
+            "weighted_f1": 7 / 12,
+        }
+    )
+    assert confusion(truth, np.array([0, -1, 1, -1])).sum() == 2
 
 
 def test_confusion_equals_scikit_learn() -> None:
@@ -61,3 +77,9 @@ def test_surprise_equals_scikit_learn() -> None:
     logits, truth = rng.normal(0, 3, (40, 7)), rng.integers(0, 7, 40)
     odds = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     assert surprise(logits, truth) == pytest.approx(sk.log_loss(truth, odds, labels=range(7)))
+
+
+def test_rank_correlation_equals_scipy_with_ties() -> None:
+    a, b = np.random.default_rng(0).integers(0, 9, (2, 60)).astype(np.float64)
+    assert rank_correlation(a, b) == pytest.approx(spearmanr(a, b).statistic)
+    assert rank_correlation(a, np.zeros(60)) is None

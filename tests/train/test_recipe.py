@@ -28,7 +28,11 @@ def test_shipped_recipes_are_valid_and_fit_one_screen(kind: str) -> None:
         ({"seed": 2**63}, "seed"),
         ({"optimise": {"epochs": 1, "batch": 1, "rate": 1}}, r"optimise\.batch"),
         ({"optimise": {"epochs": 1, "batch": 2, "rate": float("inf")}}, r"optimise\.rate"),
+        ({"head": {"kind": "edl", "aneal": 0.1}}, r"unknown key head\..*did you mean anneal"),
+        ({"head": {"kind": "softmax"}}, "head"),
+        ({"head": {"kind": "calibrated", "trust": -1}}, "trust"),
         ({"augment": {"flip": 2}}, r"augment\.flip"),
+        ({"augment": {"small_px": [40, 10]}}, "first of the two must not be above"),
     ],
 )
 def test_read_recipe_refuses_in_a_sentence(

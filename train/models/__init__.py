@@ -1,13 +1,30 @@
-"""Networks: a tensor of preprocessing → logits and embedding."""
+"""Networks: a tensor of preprocessing → logits and embedding; heads: those → evidence."""
+
+from collections.abc import Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from train.lesson import read_lesson
+from train.models.calibrated import Calibrated
+from train.models.edl import Edl
 from train.models.face import FaceNetwork
 from train.models.text import TextNetwork
 from train.models.voice import VoiceNetwork
-from train.recipe import FaceRecipe, Recipe, RecipeError, TextRecipe
+from train.recipe import CalibratedHead, EdlHead, FaceRecipe, Recipe, RecipeError, TextRecipe
+
+
+class Exported(nn.Module):
+    """A network with its head, as it is exported."""
+
+    def __init__(self, network: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.network, self.head = network, head
+
+    def forward(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, ...) → evidence (B, 7) ≥ 0, embedding (B, D)."""
+        logits, embedding = self.network(batch)
+        return self.head(logits, embedding), embedding
 
 
 def build(recipe: Recipe) -> nn.Module:
@@ -30,3 +47,10 @@ def begin(recipe: Recipe, *networks: nn.Module) -> None:
     for network in networks:
         if isinstance(network, TextNetwork):
             network.table.weight = table.to(network.table.weight)
+
+
+def build_head(head: CalibratedHead | EdlHead, fitted: Mapping[str, Tensor]) -> nn.Module:
+    """Return a recipe's head with what was fitted: logits (B, 7), embedding (B, D) → evidence."""
+    if isinstance(head, EdlHead):
+        return Edl(head.evidence, **fitted)
+    return Calibrated(**fitted)

@@ -1,11 +1,11 @@
-"""The word errors that the benchmark makes are as many and of the kinds that it says."""
+"""Misheard words are as many and of the kinds that is said."""
 
 from collections import Counter
 
 import numpy as np
 import pytest
 
-from benchmarks.words import mishear, sound_of
+from train.mishear import mishear, misspelt, sound_of
 
 
 @pytest.mark.parametrize(("one", "other"), [("their", "there"), ("wait", "wet"), ("sea", "see")])
@@ -33,3 +33,18 @@ def test_mishear_follows_the_seed() -> None:
         mishear(said, 0.5, alike, np.random.default_rng(seed)) for seed in (1, 1, 2)
     )
     assert once == again != other
+
+
+def test_mishear_leaves_marks_and_something_to_read() -> None:
+    rng = np.random.default_rng(0)
+    assert all("!" in mishear(["no", "!"], 1.0, {}, rng) for _ in range(50))
+    assert all(mishear(["no"], 1.0, {}, rng) for _ in range(50))
+
+
+def test_misspelt_is_one_edit_away() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        other = misspelt("word", rng)
+        assert other
+        assert abs(len(other) - 4) <= 1
+    assert all(misspelt("a", rng) for _ in range(50))
