@@ -42,12 +42,17 @@ def fit(
     run: Annotated[Path, typer.Option(help="The run's folder; an interrupted run continues.")],
     device: Annotated[str, typer.Option(help="cpu or cuda; by default what is there.")] = "",
     stop_after: Annotated[int | None, typer.Option(min=1, help="Stop at this epoch.")] = None,
+    fold: Annotated[
+        str,
+        typer.Option(metavar="K/N", help="Hold out the K-th of N groups of people, of both parts."),
+    ] = "",
 ) -> None:
     """Train a recipe's network in a run folder, or continue its training."""
     from train.fit import fit as train
-    from train.recipe import read_recipe
+    from train.recipe import of_fold, read_recipe
 
-    train(read_recipe(recipe), data, run, device=device, stop_after=stop_after)
+    asked = of_fold(read_recipe(recipe), fold) if fold else read_recipe(recipe)
+    train(asked, data, run, device=device, stop_after=stop_after)
 
 
 @app.command()

@@ -51,9 +51,9 @@ def test_made_up_texts_follow_the_seed_and_have_the_words_of_others() -> None:
 
 def test_narrow_vectors_are_principal_components() -> None:
     rng = np.random.default_rng(0)
-    vectors = rng.normal(size=(200, 6)).astype(np.float32) * np.arange(1, 7, dtype=np.float32)
-    nothing = rng.normal(size=(200, 6)).astype(np.float32) * 1e-3
-    nothing = np.where(np.arange(6) == 0, vectors[:, :1], nothing).astype(np.float32)
+    vectors = (rng.normal(size=(200, 6)) * np.arange(1, 7)).astype(np.float32)
+    nothing = (rng.normal(size=(200, 6)) * 1e-3).astype(np.float32)
+    nothing[:, 0] = vectors[:, 0]
     found = narrow((vectors, nothing), np.ones(200, np.float32), 2)
     assert np.sqrt((found**2).mean()) == pytest.approx(0.5)
     beside = np.hstack([p / np.sqrt((p - p.mean(0)).var(0).mean()) for p in (vectors, nothing)])
