@@ -236,6 +236,12 @@ class TextRecipe(_Recipe):
             raise ValueError("words cannot be blended; leave optimise.mixup out")
         return self
 
+    @model_validator(mode="after")
+    def _a_lesson_holds_nobody_out(self) -> "TextRecipe":
+        if self.lesson and self.fold:
+            raise ValueError("a lesson is of all that trains; leave out either fold or lesson")
+        return self
+
 
 Recipe = FaceRecipe | VoiceRecipe | TextRecipe
 _adapter: TypeAdapter[Recipe] = TypeAdapter(Annotated[Recipe, Field(discriminator="kind")])

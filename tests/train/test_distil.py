@@ -17,7 +17,7 @@ from train.distil.words import hashed, narrow
 from train.lesson import Lesson, read_lesson
 from train.models import begin, build
 from train.prepare import training
-from train.recipe import Recipe, RecipeError, parse_recipe
+from train.recipe import Recipe, RecipeError, of_fold, parse_recipe
 
 SAID = ["so glad", "we were afraid of it", "", "no one came to the table"]
 
@@ -62,6 +62,7 @@ def test_narrow_vectors_are_principal_components() -> None:
         assert abs(np.corrcoef(mine, theirs)[0, 1]) == pytest.approx(1, abs=1e-4)
 
 
+@pytest.mark.timeout(60)
 def test_hashed_pieces_sum_to_the_vectors() -> None:
     words = ["glad", "afraid", "table", "lonely"]
     vectors = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
@@ -94,6 +95,11 @@ def test_lesson_of_another_width_is_refused(tmp_path: Path) -> None:
     lesson(width=6).write(path)
     with pytest.raises(RecipeError, match=r"width 6; set network\.width to that"):
         begin(recipe(path), build(recipe(path)))
+
+
+def test_lesson_holds_nobody_out(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="leave out either fold or lesson"):
+        of_fold(recipe(tmp_path / "lesson.npz"), "1/6")
 
 
 def test_what_is_no_lesson_is_refused(tmp_path: Path) -> None:
