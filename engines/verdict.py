@@ -59,6 +59,8 @@ class Verdict:
     the projected probability where it is not; 0 without an emotion."""
     trusted: bool
     reason: Reason
+    threshold: Threshold | None = None
+    """What the policy certifies for the present modalities, reached or not."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,7 +153,8 @@ class Policy:
             reason = Reason.BELOW_THRESHOLD
         else:
             reason = Reason.CERTIFIED
-        return Verdict(EMOTIONS[best], confidence, reason is Reason.CERTIFIED, reason)
+        trusted = reason is Reason.CERTIFIED
+        return Verdict(EMOTIONS[best], confidence, trusted, reason, threshold)
 
 
 UNCERTIFIED: Final = Policy(

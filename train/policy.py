@@ -1,6 +1,7 @@
 """The policy of a set of engines, fitted and certified on people that none was trained on."""
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -100,7 +101,8 @@ def stored(found: Certified | Uncertified, data: str, basis: Basis) -> Threshold
     if isinstance(found, Uncertified):
         return None
     return Threshold(
-        confidence=found.confidence,
+        # Rounded down to the decimals that events have.
+        confidence=math.floor(found.confidence * 1e9) / 1e9,
         target=found.target,
         delta=found.delta,
         n=found.n,
