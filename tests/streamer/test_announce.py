@@ -80,9 +80,10 @@ def test_event_repeats_the_guarantee_behind_its_trust() -> None:
         confidence=0.4, target=0.9, delta=0.05, n=120, data="ab", basis="label-matched"
     )
     policy = replace(UNCERTIFIED, thresholds={"face": promise, "face+voice": None})
+    some: tuple[dict[Modality, Opinion], ...] = ({"face": HAPPY}, {"face": HAPPY, "voice": HAPPY})
     wire = [
         json.loads(announcer().event(judged(seen, policy=policy)).model_dump_json())
-        for seen in ({"face": HAPPY}, {"face": HAPPY, "voice": HAPPY})
+        for seen in some
     ]
     jsonschema.Draft202012Validator(SCHEMA).validate(wire[0])
     assert wire[0]["data"]["trusted"]
