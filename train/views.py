@@ -14,6 +14,7 @@ from engines.manifest import Modality
 from engines.opinion import Opinion
 from engines.quality import MEASURES, Quality
 from engines.quality import measure as quality
+from engines.window import FACE_PX
 from train.checks import Floats, Indices
 from train.data.samples import Input, Samples
 from train.metrics import Classes
@@ -22,7 +23,7 @@ from train.robustness import corruption
 
 CLEAN: Final = "clean"
 SPOILT: Final[Mapping[Modality, tuple[str, ...]]] = {
-    "face": ("blur:2", "jpeg:5", "dark:0.1", "occlude:0.3", "small:12"),
+    "face": ("blur:2", "jpeg:5", "dark:0.1", "occlude:0.3", "small:24", "small:12"),
     "voice": ("noise:20", "noise:10", "noise:0", "reverb:0.8", "clip:0.3", "band:8000"),
     "text": ("mishear:0.2", "lower:1", "unpunctuated:1"),
 }
@@ -98,6 +99,8 @@ def view(engine: Engine, samples: Samples, data: Path | None = None) -> View:
     looks = {CLEAN: look(engine, samples.inputs, f"{kind} {CLEAN}")}
     for spec in SPOILT[kind]:
         looks[spec] = look(engine, list(_spoil(samples.inputs, spec, data)), f"{kind} {spec}")
+    if kind == "face":
+        looks = {spec: _sized(seen, spec) for spec, seen in looks.items()}
     # The six leads of MELD speak in every part: what is new in a part are the lines.
     named = samples.people if kind != "text" else ("",) * len(samples.people)
     people = tuple(who or f"{kind} {i:06}" for i, who in enumerate(named))
@@ -120,6 +123,14 @@ def stacked(kind: Modality, judged: Sequence[tuple[Opinion, Quality]]) -> Look:
         ),
         {name: np.array([q.get(name, np.inf) for _, q in judged]) for name in MEASURES[kind]},
     )
+
+
+def _sized(seen: Look, spec: str) -> Look:
+    """Say how wide faces were seen, which nobody measured in a table of crops."""
+    name, _, level = spec.partition(":")
+    size_px = float(level) if name == "small" else float(FACE_PX)
+    width = np.full(len(seen.opinion.uncertainty), size_px)
+    return Look(seen.opinion, {**seen.quality, "size_px": width})
 
 
 def _spoil(inputs: Sequence[Input], spec: str, data: Path | None) -> Iterator[Input]:

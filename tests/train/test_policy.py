@@ -21,6 +21,8 @@ from train.thresholds import confidence, sturdy
 from train.views import CLEAN, SPOILT, Look, View
 from train.weigh import curves
 
+pytestmark = pytest.mark.timeout(60)  # the first that needs the tiny engine trains it
+
 SKILL = {"face": 0.85, "voice": 0.7, "text": 0.65}
 TARGET = 0.9
 
