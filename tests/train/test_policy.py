@@ -175,7 +175,7 @@ def test_engines_of_folds_speak_for_people_that_they_never_met(
 ) -> None:
     met: list[tuple[str, str]] = []
 
-    def record(engine: object, samples: object) -> View:
+    def record(engine: object, samples: object, _: str) -> View:
         met.extend((engine.path.name, who) for who in samples.people)  # type: ignore[attr-defined]
         return View(
             "face",
