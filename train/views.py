@@ -89,7 +89,7 @@ class View:
 
 
 def view(engine: Engine, samples: Samples, corpus: str) -> View:
-    """Let an engine judge the samples of a corpus, each as a live window is, clean and under `SPOILT`.
+    """Let an engine judge a corpus' samples as live windows are, clean and under `SPOILT`.
 
     Progress goes to standard error.
     """
