@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Coroutine
 from contextlib import closing
 from enum import StrEnum
@@ -16,6 +17,7 @@ from engines.errors import CredenceError
 from streamer import cli_given as given
 from streamer.cli_models import app as models_app
 from streamer.logs import log_to_stderr
+from streamer.threads import leave
 
 T = TypeVar("T")
 
@@ -85,7 +87,12 @@ def main() -> None:
         app()
     except CredenceError as error:
         _say(error)
-        sys.exit(2)
+        leave(2)
+    except SystemExit as ended:
+        leave(ended.code if isinstance(ended.code, int) else 0)
+    except Exception:
+        traceback.print_exc()
+        leave(1)
 
 
 @app.callback()
@@ -133,7 +140,11 @@ def replay(
         sink = MqttSink(broker, loaded.node)
     target = given.target(output, files)
     shown = target is sys.stdout and target.isatty()
-    with closing(JsonLines(target)) as lines, bars(files, events_shown=shown) as advance:
+    with (
+        closing(player.judging),
+        closing(JsonLines(target)) as lines,
+        bars(files, events_shown=shown) as advance,
+    ):
         failed = _run(player.run(files, lines, sink, advance))
     for error in failed:
         _say(error)

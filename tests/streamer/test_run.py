@@ -227,3 +227,23 @@ def test_one_camera_needs_no_configuration(servers: list[RtspServer]) -> None:
     assert (code, stdout) == (2, "")
     assert stderr.startswith("credence: --set cameras: cameras.0.url must name a host")
     assert "s3cret" not in stderr
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(("command", "code"), [("replay", 130), ("run", 0)])
+def test_an_interrupt_while_judging_ends_cleanly(tmp_path: Path, command: str, code: int) -> None:
+    clip = write_media(tmp_path / "a.mov", seconds=4, size=(320, 240), rate_hz=10, codec="mjpeg")
+    given = clip if command == "replay" else configured(tmp_path, {"a": str(clip)})
+    busy = ("--set", "video.sample_every_s=0.02", "--set", "faces.model=haar", "--output", "-")
+    begun = "does not say when it began" if command == "replay" else "camera a: online"
+    processes = [credence(command, given, *busy) for _ in range(3)]
+    for number, process in enumerate(processes):
+        assert process.stderr is not None
+        while begun not in process.stderr.readline():
+            assert process.poll() is None
+        time.sleep(0.1 * number)
+        process.send_signal(signal.SIGINT)
+    for process in processes:
+        _, stderr = process.communicate(timeout=20)
+        assert "Traceback" not in stderr
+        assert (process.returncode, "terminate" in stderr) == (code, False)
