@@ -310,7 +310,10 @@ def test_address_is_shown_without_secrets(url: str, shown: str) -> None:
     assert "p@" not in repr(address)
 
 
-@pytest.mark.parametrize("url", ["ftp://u:p@h/x", "webcam:", "webcam:front", "lavfi:", "rtsp://"])
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://u:p@h/x", "rtsp:/u:p@h/x", " rtsp:u:p@h", "webcam:", "webcam:front", "lavfi:", "rtsp://"],
+)
 def test_address_refuses(url: str) -> None:
     with pytest.raises(ValueError, match=r"^must ") as caught:
         Address.parse(url)

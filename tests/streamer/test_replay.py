@@ -205,7 +205,9 @@ def test_replay_keeps_an_output_that_it_has_nothing_for(tmp_path: Path) -> None:
 
 
 def test_replay_of_an_address_says_what_to_do() -> None:
-    assert "credence run" in refused(credence("replay", "rtsp://127.0.0.1/x"))
+    said = refused(credence("replay", "rtsp://admin:s3cret@127.0.0.1/x"))
+    assert "credence run" in said
+    assert "s3cret" not in said
 
 
 def test_replay_names_cameras_for_topics(tmp_path: Path) -> None:

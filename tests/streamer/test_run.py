@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from streamer import cli_given as given
 from streamer.broker import Broker
+from streamer.config import ConfigError
 from streamer.event import EmotionEvent
 from tests.media import write_media
 from tests.rtsp import RtspServer
@@ -225,8 +227,31 @@ def test_one_camera_needs_no_configuration(servers: list[RtspServer]) -> None:
     assert stdout.splitlines()[1] == "camera camera: h264 480x480 at 25/s, aac 16000 Hz"
     code, stdout, stderr = finished("run", "rtsp://admin:s3cret@/x", "--output", "-")
     assert (code, stdout) == (2, "")
-    assert stderr.startswith("credence: --set cameras: cameras.0.url must name a host")
+    assert stderr.startswith("credence: the camera's address must name a host")
     assert "s3cret" not in stderr
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ("rtps://admin:s3cret@host/x", "the camera's address must begin with rtsp:// or http://"),
+        ("rtsp:/admin:s3cret@host/x", "the camera's address must begin with rtsp:// or http://"),
+        ("webcam", "webcam: there is no such file; name settings in YAML, or a camera by its"),
+        ("configs", "configs: this is a folder; name a YAML file in it"),
+        ("a.mp4", "a.mp4: this is no YAML; if it is a recording, use `credence replay`, or put"),
+    ],
+)
+def test_what_is_neither_settings_nor_a_camera_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, sentence: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("configs").mkdir()
+    write_media(Path("a.mp4"), seconds=0.2)
+    with pytest.raises(ConfigError) as caught:
+        given.cameras(source, [])
+    assert str(caught.value).startswith(sentence)
+    assert "s3cret" not in str(caught.value)
 
 
 @pytest.mark.timeout(60)
