@@ -71,8 +71,11 @@ def target(output: Path, files: list[Path]) -> TextIO | Path:
         return sys.stdout
     if output.exists() and any(file.exists() and output.samefile(file) for file in files):
         raise typer.BadParameter(f"{output} is one of the recordings", param_hint="--output")
-    if output.is_dir() or not output.absolute().parent.is_dir():
-        raise typer.BadParameter(f"cannot write {output}: no such folder", param_hint="--output")
+    if output.is_file() or not output.exists():  # a pipe's reader would take this for all
+        new = not output.exists()
+        _appending(output).close()
+        if new:
+            output.unlink()
     return output
 
 
@@ -80,11 +83,16 @@ def opened(output: Path | None) -> AbstractContextManager[TextIO | None]:
     """Open --output of what is appended to."""
     if output is None or str(output) == "-":
         return nullcontext(sys.stdout if output else None)
+    return _appending(output)
+
+
+def _appending(output: Path) -> TextIO:
     try:
         return cast(TextIO, output.open("a", encoding="utf-8"))
     except OSError as error:
+        problem = (error.strerror or "unknown").lower()
         raise typer.BadParameter(
-            f"cannot write {output}: {error.strerror}", param_hint="--output"
+            f"cannot write {output}: {problem}", param_hint="--output"
         ) from None
 
 

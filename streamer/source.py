@@ -1,7 +1,7 @@
 """Recordings → media. Blocking; runs on a thread of its own."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -124,6 +124,17 @@ def _opened(path: Path) -> InputContainer:
         raise UnreadableError(
             path, f"not a recording that FFmpeg can read ({plain(error)}), or it was cut short"
         ) from error
+
+
+def unreadable(paths: Iterable[Path]) -> list[UnreadableError]:
+    """Return why recordings cannot be opened, of those that cannot. Blocks."""
+    problems = []
+    for path in paths:
+        try:
+            _opened(path).close()
+        except UnreadableError as error:
+            problems.append(error)
+    return problems
 
 
 def length_s(path: Path) -> float | None:

@@ -187,9 +187,9 @@ def test_run_without_output_is_one_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(30)
 def test_run_without_cameras_is_one_sentence(tmp_path: Path) -> None:
-    code, _, stderr = finished("run", configured(tmp_path, {}), "--output", "-")
+    code, _, stderr = finished("run", configured(tmp_path, {}))
     assert code == 2
-    assert stderr.splitlines()[-1].startswith("credence: no cameras are configured")
+    assert stderr.startswith("credence: no cameras are configured")
 
 
 @pytest.mark.timeout(30)
@@ -257,7 +257,7 @@ def test_what_is_neither_settings_nor_a_camera_is_one_sentence(
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(("command", "code"), [("replay", 130), ("run", 0)])
 def test_an_interrupt_while_judging_ends_cleanly(tmp_path: Path, command: str, code: int) -> None:
-    clip = write_media(tmp_path / "a.mov", seconds=4, size=(320, 240), rate_hz=10, codec="mjpeg")
+    clip = write_media(tmp_path / "a.mov", seconds=8, size=(640, 480), rate_hz=10, codec="mjpeg")
     given = clip if command == "replay" else configured(tmp_path, {"a": str(clip)})
     busy = ("--set", "video.sample_every_s=0.02", "--set", "faces.model=haar", "--output", "-")
     begun = "does not say when it began" if command == "replay" else "camera a: online"
