@@ -71,7 +71,10 @@ def export(
 def evaluate(
     bundles: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="BUNDLE", help="Engines of different kinds, and their policy."),
+        typer.Argument(
+            metavar="BUNDLE",
+            help="Engines of different kinds, and their policy; shipped ones by name.",
+        ),
     ] = None,
     data: Annotated[
         Path | None,
@@ -145,7 +148,10 @@ def policy(
 def calibrate(
     bundles: Annotated[
         list[Path],
-        typer.Argument(metavar="BUNDLE", help="Engines of different kinds, and their policy."),
+        typer.Argument(
+            metavar="BUNDLE",
+            help="Engines of different kinds, and their policy; shipped ones by name.",
+        ),
     ],
     data: Annotated[
         Path, typer.Option(metavar="CSV", help="Your own samples, in a table as of `evaluate`.")
