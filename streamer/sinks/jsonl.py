@@ -45,7 +45,9 @@ class JsonLines:
         except OSError as error:
             with suppress(OSError):  # else it would try again to write what it holds
                 self.close()
-            raise OutputError(str(getattr(self._target, "name", self._target)), error) from error
+            target = self._target
+            name = target if isinstance(target, Path) else getattr(target, "name", "the output")
+            raise OutputError(str(name), error) from error
 
     def _opened(self) -> TextIO:
         if self._file is None:

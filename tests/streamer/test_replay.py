@@ -158,7 +158,7 @@ def test_replay_of_nobody_says_so(tmp_path: Path) -> None:
 @pytest.mark.timeout(60)
 def test_replay_to_a_full_disk_is_one_sentence(clip: Path) -> None:
     said = refused(credence("replay", clip, "--output", "/dev/full"))
-    assert "no more events can be written (no space left on device); make room" in said
+    assert "/dev/full: no more events can be written (no space left on device); make room" in said
 
 
 @pytest.mark.timeout(60)
