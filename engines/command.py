@@ -13,7 +13,8 @@ def run(app: typer.Typer, name: str) -> int:
     The command's ``name`` stands before each sentence.
     """
     try:
-        return app(standalone_mode=False) or 0
+        code: int | None = app(standalone_mode=False)
+        return code or 0
     except typer.TyperException as error:
         say(name, error.format_message().replace("Value error, ", ""))
     except CredenceError as error:
