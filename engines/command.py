@@ -12,14 +12,14 @@ def run(app: typer.Typer, name: str) -> int:
 
     The command's ``name`` stands before each sentence.
     """
+    code: int | None = 2
     try:
-        code: int | None = app(standalone_mode=False)
-        return code or 0
+        code = app(standalone_mode=False)
     except typer.TyperException as error:
         say(name, error.format_message().replace("Value error, ", ""))
     except CredenceError as error:
         say(name, str(error))
-    return 2
+    return code or 0
 
 
 def say(name: str, problems: str) -> None:

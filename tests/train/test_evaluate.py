@@ -214,7 +214,7 @@ def test_report_without_matplotlib_holds_the_json(
 ) -> None:
     monkeypatch.delitem(sys.modules, "train.pictures", raising=False)
     monkeypatch.delattr("train.pictures", raising=False)
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.axes", None)
     write_report(tmp_path, evaluate([engine], tiny / "faces.csv").decisions, {"n": 70})
     assert [path.name for path in tmp_path.iterdir()] == ["evaluation.json"]
     assert "no pictures are drawn without matplotlib" in capsys.readouterr().err
