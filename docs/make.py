@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from streamer import config
 from streamer.event import EmotionEvent
 from streamer.settings import describe, section
+from streamer.spoken import Spoken
 
 _COMMANDS = {
     "credence": "streamer.cli",
@@ -46,7 +47,8 @@ def pages() -> dict[str, str]:
     """Return every page that is made, by its name in this folder."""
     return {
         "configuration.md": configuration(),
-        "events.schema.json": event_schema(),
+        "events.schema.json": schema_of(EmotionEvent),
+        "transcripts.schema.json": schema_of(Spoken),
         **{f"cli/{command}.md": usage(command, module) for command, module in _COMMANDS.items()},
     }
 
@@ -61,9 +63,9 @@ def configuration() -> str:
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def event_schema() -> str:
-    """Return the JSON Schema of an event on the wire."""
-    schema = EmotionEvent.model_json_schema(mode="serialization")
+def schema_of(model: type[BaseModel]) -> str:
+    """Return the JSON Schema of what is on the wire."""
+    schema = model.model_json_schema(mode="serialization")
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 

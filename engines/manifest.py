@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -99,16 +101,39 @@ class Threshold(_Part):
     basis: Literal["paired", "label-matched"]
 
 
+_Points = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+def _monotone(curve: _Points) -> _Points:
+    x, y = curve
+    if len(x) != len(y) or not x:
+        raise ValueError("a curve needs as many values as places, and at least one")
+    if any(b <= a for a, b in pairwise(x)) or any(b < a for a, b in pairwise(y)):
+        raise ValueError("a curve needs rising places and values that never fall")
+    return curve
+
+
+Place = Annotated[float, Field(allow_inf_nan=False)]
+Curve = Annotated[tuple[tuple[Place, ...], tuple[Share, ...]], AfterValidator(_monotone)]
+"""[[x, …], [y, …]]: straight lines between points that never fall; level beyond the ends."""
+
+
 class PolicyManifest(_Part):
     """How the opinions of certain engines are combined, and when the result is trusted."""
 
-    format: Literal[1]
+    format: Literal[1, 2]
+    """2 knows `quality` and `calibration`; in 1 they are empty."""
     kind: Literal["policy"]
     name: str
     engines: dict[Modality, str]
     """The hash of each engine that this policy was fitted with."""
     rule: Rule
     reliability: dict[Modality, Share]
+    quality: dict[Modality, dict[str, Curve]] = Field(default_factory=dict)
+    """By modality and measure of `engines.quality`, the trust at each of its values."""
+    calibration: dict[str, Curve] = Field(default_factory=dict)
+    """By the present modalities, sorted and joined by +: the probability of being right, by the
+    highest projected probability of the fused opinion."""
     thresholds: dict[str, Threshold | None]
     """By the present modalities, sorted and joined by +; None where none could be certified."""
     licence: str

@@ -1,17 +1,20 @@
 """The trust policy: opinions of several modalities → one emotion, and whether to trust it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
+
+import numpy as np
 
 from engines.errors import CredenceError
 from engines.fusion import Rule, combine, discount_conflict, largest_conflict
 from engines.labels import EMOTIONS, Emotion
 from engines.manifest import (
     BrokenBundleError,
+    Curve,
     Modality,
     PolicyManifest,
     Threshold,
@@ -19,6 +22,7 @@ from engines.manifest import (
     read_manifest,
 )
 from engines.opinion import Opinion
+from engines.quality import MEASURES, Quality
 
 MODALITIES: Final[tuple[Modality, ...]] = ("face", "voice", "text")
 
@@ -50,7 +54,8 @@ class Verdict:
     emotion: Emotion | None
     """None when no modality had any evidence."""
     confidence: float
-    """In [0, 1]: the projected probability of `emotion`; 0 without one."""
+    """In [0, 1]: the probability that `emotion` is right, as far as the policy is calibrated, and
+    the projected probability where it is not; 0 without an emotion."""
     trusted: bool
     reason: Reason
 
@@ -60,7 +65,8 @@ class Judgement:
     """One window, judged: each modality's opinion as far as it is trusted, and their sum."""
 
     trust: Mapping[Modality, float]
-    """By modality, the discount in [0, 1] that was applied before conflict."""
+    """By modality, the discount in [0, 1] that was applied before conflict: its reliability times
+    the least that its quality allows."""
     fused: Opinion
     conflict: float
     """In [0, 1], the largest between any two modalities."""
@@ -77,10 +83,18 @@ class Policy:
     reliability: Mapping[Modality, float]
     """In [0, 1], how far each modality is trusted at its best; 1 where none is stated."""
     thresholds: Mapping[str, Threshold | None]
+    quality: Mapping[Modality, Mapping[str, Curve]] = field(default_factory=dict)
+    """By measure, the trust at each of its values."""
+    calibration: Mapping[str, Curve] = field(default_factory=dict)
+    """By present modalities, the confidence at each highest projected probability."""
 
-    def judge(self, opinions: Mapping[Modality, Opinion]) -> Judgement:
+    def judge(
+        self,
+        opinions: Mapping[Modality, Opinion],
+        qualities: Mapping[Modality, Quality] = MappingProxyType({}),
+    ) -> Judgement:
         """Discount, combine and decide. A missing modality may be left out: it is vacuous."""
-        trust = {m: self.reliability.get(m, 1.0) for m in opinions}
+        trust = {m: self._trust(m, qualities.get(m, {})) for m in opinions}
         views = [opinions[m].discount(trust[m]) for m in opinions] or [_NOTHING]
         fused = combine(discount_conflict(views), self.rule)
         present = [m for m, opinion in opinions.items() if opinion.uncertainty < 1.0]
@@ -91,12 +105,25 @@ class Policy:
             verdict=self._decide(fused, present),
         )
 
+    def _trust(self, modality: Modality, quality: Quality) -> float:
+        """Reliability times the least of what the measures allow; what was not measured is free.
+
+        The least, since measures overlap (a far face is small and blurred): a product would
+        count one fault twice. Ours.
+        """
+        curves = self.quality.get(modality, {})
+        allowed = [read_off(curve, quality[m]) for m, curve in curves.items() if m in quality]
+        return self.reliability.get(modality, 1.0) * min(allowed, default=1.0)
+
     def _decide(self, fused: Opinion, present: list[Modality]) -> Verdict:
         if not present or fused.uncertainty >= 1.0:
             return Verdict(None, 0.0, False, Reason.NO_EVIDENCE)
         best = int(fused.projected.argmax())
+        together = "+".join(sorted(present))
         confidence = float(fused.projected[best])
-        threshold = self.thresholds.get("+".join(sorted(present)))
+        if curve := self.calibration.get(together):
+            confidence = read_off(curve, confidence)
+        threshold = self.thresholds.get(together)
         if threshold is None:
             reason = Reason.UNCERTIFIED
         elif confidence < threshold.confidence:
@@ -128,4 +155,24 @@ def open_policy(path: Path, engines: Mapping[Modality, str]) -> Policy:
         expected = manifest.engines.get(kind, "none")
         if found != expected:
             raise PolicyMismatchError(path, kind, expected=expected, found=found)
-    return Policy(manifest.name, digest, manifest.rule, manifest.reliability, manifest.thresholds)
+    for kind, curves in manifest.quality.items():
+        if unknown := curves.keys() - MEASURES[kind].keys():
+            raise BrokenBundleError(
+                path,
+                f"quality.{kind} has no measure {min(unknown)}, only {', '.join(MEASURES[kind])};"
+                f" fit the policy again",
+            )
+    return Policy(
+        name=manifest.name,
+        hash=digest,
+        rule=manifest.rule,
+        reliability=manifest.reliability,
+        thresholds=manifest.thresholds,
+        quality=manifest.quality,
+        calibration=manifest.calibration,
+    )
+
+
+def read_off(curve: Curve, x: float) -> float:
+    """Return the height of a curve at a place; beyond its ends, that of the end."""
+    return float(np.interp(x, *curve))

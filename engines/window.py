@@ -21,6 +21,10 @@ class FaceWindow:
     end_s: float
     crops: npt.NDArray[np.uint8]
     """(n, 48, 48) grey, n ≥ 1, aligned as `preprocess.face.align` or `crop` does."""
+    sizes_px: npt.NDArray[np.float32] | None = None
+    """(n,) how wide each face was found; None where that is not known."""
+    turns: npt.NDArray[np.float32] | None = None
+    """(n,) as `preprocess.face.turn` has them; None where there are no landmarks."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +51,10 @@ class TextWindow:
     end_s: float
     text: str
     """English, as transcribed."""
+    avg_logprob: float | None = None
+    """Mean log-probability of the transcript's tokens; None where nobody transcribed."""
+    no_speech_prob: float | None = None
+    """In [0, 1], that nobody spoke; None where nobody transcribed."""
 
 
 Window = FaceWindow | VoiceWindow | TextWindow

@@ -10,8 +10,17 @@ from engines.labels import EMOTIONS
 from engines.manifest import Modality
 from engines.opinion import Opinion
 from engines.verdict import MODALITIES
-from streamer.event import Belief, EmotionData, EmotionEvent, ModalityOpinion, Person, WindowSpan
-from streamer.flow import Judged, Window
+from streamer.event import (
+    Belief,
+    EmotionData,
+    EmotionEvent,
+    ModalityOpinion,
+    Person,
+    Transcript,
+    WindowSpan,
+)
+from streamer.flow import Epoch, Judged, Speaking, Window
+from streamer.spoken import Spoken
 
 
 def _now() -> datetime:
@@ -44,7 +53,7 @@ class Announcer:
             id=f"{window_id}.{phase}",
             source=self._source,
             subject=self.camera,
-            time=window.epoch.began + timedelta(milliseconds=round(window.end_s * 1000)),
+            time=_wall(window.epoch, window.end_s),
             sequence=f"{self._count:020d}",
             recordedtime=self.now(),
             data=EmotionData(
@@ -69,6 +78,19 @@ class Announcer:
         )
         self._count += 1
         return event
+
+    def partial(self, epoch: Epoch, speaking: Speaking, words: Transcript) -> Spoken:
+        """Return what has been said of an utterance that goes on."""
+        voice = speaking.voice
+        return Spoken(
+            **dict(words),
+            camera=self.camera,
+            phase="partial",
+            window_id=None,
+            start_s=voice.start_s,
+            end_s=voice.end_s,
+            time=_wall(epoch, voice.end_s),
+        )
 
     @property
     def _source(self) -> str:
@@ -98,6 +120,10 @@ async def announce(
         yield announcer.event(each)
 
 
+def _wall(epoch: Epoch, at_s: float) -> datetime:
+    return epoch.began + timedelta(milliseconds=round(at_s * 1000))
+
+
 def _belief(opinion: Opinion) -> Belief:
     return dict(zip(EMOTIONS, map(float, opinion.belief), strict=True))
 
@@ -113,5 +139,6 @@ def _opinion(kind: Modality, judged: Judged) -> ModalityOpinion:
         belief=_belief(shown),
         uncertainty=float(shown.uncertainty),
         trust=judged.judgement.trust.get(kind, 0.0),
+        quality=dict(judged.recognised.quality.get(kind, {})),
         reason=None if opinion is not None else judged.recognised.absent[kind],
     )

@@ -44,6 +44,8 @@ class Broker:
     password: str | None = field(default=None, repr=False)
     prefix: str = "credence"
     """The first level of every topic; may itself have several."""
+    newest: ProtocolVersion = ProtocolVersion.V5
+    """The protocol that is tried first."""
 
     @property
     def address(self) -> str:

@@ -5,26 +5,23 @@ import logging
 import os
 import sys
 from collections.abc import Coroutine
-from contextlib import AbstractContextManager, closing, nullcontext
-from datetime import datetime
+from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO, TypeVar, cast
+from typing import Annotated, TypeVar
 
-import structlog
 import typer
 
 from engines.errors import CredenceError
+from streamer import cli_given as given
 from streamer.cli_models import app as models_app
-
-if TYPE_CHECKING:
-    from streamer.broker import Broker
-    from streamer.config import Mqtt
+from streamer.logs import log_to_stderr
 
 T = TypeVar("T")
 
 app = typer.Typer(
     help="Turn cameras and recordings into trusted emotion events.",
+    epilog="See what it does: credence demo. Judge a recording: credence replay FILE.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -53,7 +50,20 @@ ConfigOption = Annotated[
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change one setting, as in vad.hangover_s=0.8; may be repeated.",
+    ),
+]
+
+
+SourceArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="CONFIG|CAMERA",
+        help="Settings in YAML; or one camera: rtsp://user:password@host/path, http://…, webcam:0.",
+    ),
 ]
 
 
@@ -68,7 +78,7 @@ def _level(name: str) -> str:
 
 def main() -> None:
     """Run the command; what a user can mend is one sentence on standard error and exit code 2."""
-    _log_to_stderr()
+    log_to_stderr()
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - as long as the process
     try:
@@ -109,19 +119,22 @@ def replay(
 ) -> None:
     """Judge recordings: one event per line as JSON, in window order."""
     from streamer import config as configuration
+    from streamer.progress import bars
     from streamer.replay import open_replay
     from streamer.sinks.jsonl import JsonLines
     from streamer.sinks.mqtt import MqttSink
 
     loaded = configuration.load(config, settings or [])
-    player = open_replay(loaded, realtime=speed is Speed.REALTIME, began=_time(start))
+    player = open_replay(loaded, realtime=speed is Speed.REALTIME, began=given.time(start))
     sink = None
     if mqtt is not None:
         prefix = loaded.mqtt.topic_prefix if loaded.mqtt else "credence"
-        broker = _broker(configuration.Mqtt.parse(mqtt, prefix))
+        broker = given.broker(configuration.Mqtt.parse(mqtt, prefix))
         sink = MqttSink(broker, loaded.node)
-    with closing(JsonLines(_target(output, files))) as lines:
-        failed = _run(player.run(files, lines, sink))
+    target = given.target(output, files)
+    shown = target is sys.stdout and target.isatty()
+    with closing(JsonLines(target)) as lines, bars(files, events_shown=shown) as advance:
+        failed = _run(player.run(files, lines, sink, advance))
     for error in failed:
         _say(error)
     if failed:
@@ -130,7 +143,7 @@ def replay(
 
 @app.command()
 def run(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="Settings in YAML.")],
+    source: SourceArgument,
     settings: SetOption = None,
     output: Annotated[
         Path | None,
@@ -140,19 +153,18 @@ def run(
     ] = None,
 ) -> None:
     """Judge cameras until stopped: events to MQTT where configured, as JSON Lines with --output."""
-    from streamer import config as configuration
     from streamer.node import open_node, run_until_signalled
     from streamer.sinks.jsonl import JsonLines
     from streamer.sinks.mqtt import MqttSink
 
-    loaded = configuration.load(config, settings or [])
+    loaded = given.cameras(source, settings)
     if loaded.mqtt is None and output is None:
         raise NowhereError
     node = open_node(loaded)
-    broker = _broker(loaded.mqtt) if loaded.mqtt else None
+    broker = given.broker(loaded.mqtt) if loaded.mqtt else None
     sink = MqttSink(broker, loaded.node) if broker else None
     node.describe(broker.address if broker else None)
-    with _opened(output) as file:
+    with given.opened(output) as file:
         _run(run_until_signalled(node, JsonLines(file) if file else None, sink))
     if node.failed:
         raise typer.Exit(2)
@@ -160,45 +172,59 @@ def run(
 
 @app.command()
 def watch(
-    mqtt: Annotated[str, typer.Option(metavar="URL", help="The broker.")] = "mqtt://localhost:1883",
-    node: Annotated[str, typer.Option(help="Only this node.", callback=_level)] = "+",
-    camera: Annotated[str, typer.Option(help="Only this camera.", callback=_level)] = "+",
-    prefix: Annotated[str, typer.Option(help="What the topics begin with.")] = "credence",
-    as_json: Annotated[bool, typer.Option("--json", help="Print events as they came.")] = False,
+    mqtt: Annotated[
+        str, typer.Option(metavar="URL", help="The broker: mqtt://user:password@host:1883.")
+    ] = "mqtt://localhost:1883",
+    node: Annotated[
+        str, typer.Option(metavar="NAME", help="Only this machine's; + is any.", callback=_level)
+    ] = "+",
+    camera: Annotated[
+        str, typer.Option(metavar="NAME", help="Only this camera's; + is any.", callback=_level)
+    ] = "+",
+    prefix: Annotated[
+        str, typer.Option(metavar="LEVELS", help="mqtt.topic_prefix, where it is configured.")
+    ] = "credence",
+    lines: Annotated[
+        bool, typer.Option("--lines", help="A line per event on a terminal, too.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="A line of JSON per event, as it came.")
+    ] = False,
 ) -> None:
-    """Show events as they arrive at a broker."""
+    """Show what cameras publish: a live table on a terminal, else a line per event."""
+    from rich.console import Console
+
     from streamer.config import Mqtt
+    from streamer.lines import Lines, Payloads
+    from streamer.table import CameraTable
     from streamer.watch import watch
 
-    _run(
-        watch(
-            _broker(Mqtt.parse(mqtt, prefix)),
-            node=node,
-            camera=camera,
-            as_json=as_json,
-            out=sys.stdout,
-        )
-    )
+    broker = given.broker(Mqtt.parse(mqtt, prefix))
+    if as_json or lines or not sys.stdout.isatty():
+        kind = Payloads if as_json else Lines
+        _run(watch(broker, kind(sys.stdout, sys.stderr), node=node, camera=camera))
+    else:
+        with CameraTable(Console()) as table:
+            _run(watch(broker, table, node=node, camera=camera))
 
 
 @app.command()
 def check(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="Settings in YAML.")],
+    source: SourceArgument,
     settings: SetOption = None,
 ) -> None:
-    """Check settings, engines and detector, and try every camera and the broker."""
-    from streamer import config as configuration
+    """Try settings, engines, every camera and the broker; say in a line each what is wrong."""
     from streamer.faces import open_finder
     from streamer.probe import probe_all
     from streamer.recognise import open_ensemble
     from streamer.transcribe import open_transcriber
 
-    loaded = configuration.load(config, settings or [])
+    loaded = given.cameras(source, settings)
     open_finder(loaded.faces)
     open_ensemble(loaded.engines)
     open_transcriber(loaded, live=False)
-    broker = _broker(loaded.mqtt) if loaded.mqtt else None
-    print(f"{config}: settings, engines and face finder are good")
+    broker = given.broker(loaded.mqtt) if loaded.mqtt else None
+    print("settings, engines and face finder are good")
     findings = _run(probe_all(loaded.cameras, broker))
     for found in findings:
         print(found.sentence)
@@ -208,24 +234,23 @@ def check(
 
 @app.command()
 def demo(config: ConfigOption = None, settings: SetOption = None) -> None:
-    """Show what Credence does, on a clip that it makes itself."""
+    """Show in half a minute what Credence does, on a clip that it makes itself."""
+    from rich.console import Console
+
     from streamer import config as configuration
-    from streamer.demo import demo, example
+    from streamer.demo import show
+    from streamer.demo.broker import find_mosquitto
+    from streamer.demo.screen import DemoScreen
+    from streamer.lines import Lines
 
-    with example() as clip:
-        _run(demo(configuration.load(config, settings or []), clip, sys.stdout))
-
-
-def _log_to_stderr() -> None:
-    structlog.configure(
-        processors=[
-            structlog.processors.TimeStamper("iso"),
-            structlog.processors.add_log_level,
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    log_to_stderr(logging.WARNING)
+    loaded, mosquitto = configuration.load(config, settings or []), find_mosquitto()
+    if sys.stdout.isatty():
+        with DemoScreen(Console(), show.TITLE) as screen:
+            _run(show.show(loaded, screen, mosquitto, screen.play))
+    else:
+        _run(show.show(loaded, Lines(sys.stdout, sys.stderr), mosquitto, lambda _: None))
+    print(show.NEXT_STEPS)
 
 
 def _run(work: Coroutine[object, object, T]) -> T:
@@ -246,47 +271,6 @@ def _run(work: Coroutine[object, object, T]) -> T:
 def _first(group: ExceptionGroup[Exception]) -> Exception:
     error = group.exceptions[0]
     return _first(error) if isinstance(error, ExceptionGroup) else error
-
-
-def _time(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    from streamer.source import utc
-
-    try:
-        return utc(text)
-    except (ValueError, OverflowError):
-        raise typer.BadParameter(
-            f"{text!r} is no time; write it as in 2026-11-21T09:00:00Z", param_hint="--start"
-        ) from None
-
-
-def _target(output: Path, files: list[Path]) -> TextIO | Path:
-    if str(output) == "-":
-        return sys.stdout
-    if output.exists() and any(file.exists() and output.samefile(file) for file in files):
-        raise typer.BadParameter(f"{output} is one of the recordings", param_hint="--output")
-    if output.is_dir() or not output.absolute().parent.is_dir():
-        raise typer.BadParameter(f"cannot write {output}: no such folder", param_hint="--output")
-    return output
-
-
-def _opened(output: Path | None) -> AbstractContextManager[TextIO | None]:
-    if output is None or str(output) == "-":
-        return nullcontext(sys.stdout if output else None)
-    try:
-        return cast(TextIO, output.open("a", encoding="utf-8"))
-    except OSError as error:
-        raise typer.BadParameter(
-            f"cannot write {output}: {error.strerror}", param_hint="--output"
-        ) from None
-
-
-def _broker(mqtt: "Mqtt") -> "Broker":
-    from streamer.broker import Broker
-
-    password = mqtt.password.get_secret_value() if mqtt.password else None
-    return Broker(mqtt.host, mqtt.port, mqtt.tls, mqtt.username, password, mqtt.topic_prefix)
 
 
 def _say(error: CredenceError) -> None:

@@ -38,20 +38,21 @@ class PortraitMissingError(CredenceError):
         super().__init__("the demonstration needs a portrait; pip install 'credence[demo]'")
 
 
-def make_clip(path: Path, options: Mapping[str, str] = _QUICKLY) -> bool:
+def make_clip(path: Path, options: Mapping[str, str] = _QUICKLY, side_px: int = _SIDE_PX) -> bool:
     """Write a clip (H.264, AAC) of about twelve seconds; return whether it has speech.
 
-    ``options`` are the video encoder's.
+    ``options`` are the video encoder's; the picture is a square of ``side_px``.
     """
     portrait = _portrait()
     speech = _speech()
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=RATE_HZ, options=dict(options))
-        video.width = video.height = _SIDE_PX
+        video.width = video.height = side_px
         video.pix_fmt = "yuv420p"
         audio = container.add_stream("aac", rate=SAMPLE_RATE_HZ, layout="mono")
         for number in range(round(len(speech) / SAMPLE_RATE_HZ * RATE_HZ)):
-            picture = av.VideoFrame.from_ndarray(_framed(portrait, number / RATE_HZ), "rgb24")
+            framed = _framed(portrait, number / RATE_HZ, side_px)
+            picture = av.VideoFrame.from_ndarray(framed, "rgb24")
             picture.pts, picture.time_base = number, Fraction(1, RATE_HZ)
             container.mux(video.encode(picture))
         container.mux(video.encode())
@@ -71,10 +72,11 @@ def _portrait() -> npt.NDArray[np.uint8]:
     return portrait
 
 
-def _framed(portrait: npt.NDArray[np.uint8], at_s: float) -> npt.NDArray[np.uint8]:
+def _framed(portrait: npt.NDArray[np.uint8], at_s: float, side_px: int) -> npt.NDArray[np.uint8]:
     """Sway a little, as people do."""
-    shift = np.array([[1, 0, 12 * np.sin(at_s)], [0, 1, 6 * np.sin(1.7 * at_s)]], np.float32)
-    swayed = cv2.warpAffine(portrait, shift, (_SIDE_PX, _SIDE_PX), borderMode=cv2.BORDER_REPLICATE)
+    sway = np.array([[1, 0, 12 * np.sin(at_s)], [0, 1, 6 * np.sin(1.7 * at_s)]], np.float32)
+    scaled = sway * np.float32(side_px / _SIDE_PX)
+    swayed = cv2.warpAffine(portrait, scaled, (side_px, side_px), borderMode=cv2.BORDER_REPLICATE)
     return swayed.astype(np.uint8)
 
 

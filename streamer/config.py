@@ -173,7 +173,10 @@ class Transcript(_Section):
     """What is spoken, as in `de`; `auto` detects it each time. What is not English is translated,
     too, where the model can."""
     publish: bool = False
-    """Whether events hold what was said."""
+    """Whether events, and the topic `transcript`, hold what was said."""
+    partials: bool = False
+    """Whether what is being said is published, too, after every two seconds of an utterance. Only
+    by `credence run`, over MQTT and with `publish`; each costs a run of Whisper."""
     updates: bool = True
     """Whether a window that waits for words has an event at once, as `update`, besides `final`."""
     patience_s: Annotated[_Real, Field(ge=0.1, le=600)] = 5.0

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import av
 import numpy as np
@@ -17,6 +18,8 @@ from engines.window import SAMPLE_RATE_HZ
 from streamer.flow import AudioChunk, Epoch, Media, VideoFrame
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 BACK_S = 1.0
 _AHEAD_S = 10.0
@@ -144,13 +147,13 @@ class Decoder:
         return self._begin(number, self._passed_s)
 
 
-def paced(media: Iterator[Media], stop: threading.Event) -> Iterator[Media]:
+def paced(media: Iterator[T], stop: threading.Event) -> Iterator[T]:
     """Hand out media when its time has come, as a camera would."""
     began = time.monotonic()
     for item in media:
         if isinstance(item, Epoch):
             began = time.monotonic()
-        else:
+        elif isinstance(item, VideoFrame | AudioChunk):
             stop.wait(max(0.0, item.pts_s - (time.monotonic() - began)))
         yield item
 

@@ -65,7 +65,10 @@ class ModalityOpinion(_Part):
     uncertainty: Share
     """1 when absent. Beliefs and uncertainty sum to 1."""
     trust: Share
-    """How far the policy trusted this opinion; 0 when absent."""
+    """How far the policy trusted this opinion: the reliability of the modality times what its
+    quality allows; 0 when absent."""
+    quality: dict[str, Number] = Field(default_factory=dict)
+    """What was measured of the input, by name; more is better throughout. Empty when absent."""
     reason: Absence | None
     """Why it is absent; null when present."""
 
@@ -114,7 +117,8 @@ class EmotionData(_Part):
     emotion: Emotion | None
     """The emotion most believed; null when no modality had evidence."""
     confidence: Share
-    """The probability that the fused opinion gives to `emotion`."""
+    """The probability that `emotion` is right, as far as the policy is calibrated for the present
+    modalities; else what the fused opinion gives to it."""
     trusted: bool
     """Whether the policy certifies a verdict of this confidence. Act on these alone."""
     reason: Reason

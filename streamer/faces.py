@@ -75,7 +75,9 @@ class YuNet:
                 continue
             x, y, width, height = (float(v) for v in row[:4])
             crop = preprocess.align(frame.grey, landmarks)
-            found.append(Face((x, y, width, height), float(row[14] / scale), crop))
+            turn = preprocess.turn(landmarks)
+            score = float(row[14] / scale)
+            found.append(Face((x, y, width, height), score, crop, turn=turn))
         return found
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from engines.manifest import Modality
 from engines.opinion import Opinion
+from engines.quality import Quality
 from engines.verdict import Judgement
 from engines.window import FaceWindow, VoiceWindow
 from streamer.event import Absence, Phase, Transcript, WindowKind
@@ -55,6 +56,15 @@ class AudioChunk:
 
 Media = Epoch | VideoFrame | AudioChunk
 
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What has come to be wrong with a camera that works, for people."""
+
+    sentence: str
+    """Empty once all is well again."""
+
+
 Said = Transcript | Absence
 """What was said, or why that is not known."""
 
@@ -71,6 +81,8 @@ class Face:
     """(48, 48) grey, aligned."""
     track: int = 0
     """Whose face it is: counts the people seen in this epoch from 1; 0 before tracking."""
+    turn: float | None = None
+    """As `preprocess.face.turn` has it; None where the finder gives no landmarks."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,6 +101,14 @@ class Utterance:
     end_s: float
     pcm: npt.NDArray[np.float32]
     """(samples,) mono in [-1, 1] at 16 kHz."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Speaking:
+    """An utterance that goes on."""
+
+    voice: VoiceWindow
+    """What has been said of it so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +148,8 @@ class Recognised:
     phase: Phase = "final"
     """`update` while words may still come."""
     transcript: Transcript | None = None
+    quality: Mapping[Modality, Quality] = field(default_factory=dict)
+    """How good what each engine was given is to judge by."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

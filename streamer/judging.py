@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 
+import structlog
+
 from streamer.announce import Announcer
 from streamer.config import Config
 from streamer.faces import Finder
@@ -12,7 +14,10 @@ from streamer.pipeline import events
 from streamer.recognise import Ensemble, open_ensemble
 from streamer.sinks.fanout import Sinks
 from streamer.transcribe import Transcriber, open_transcriber
+from streamer.whisper import WhisperModelError
 from streamer.worker import Worker
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,8 @@ class Judging:
     config: Config
     ensemble: Ensemble
     transcriber: Transcriber | None
+    lacks: str = ""
+    """What all cameras go without although it is configured, for people."""
 
     def announcer(self, camera: str) -> Announcer:
         """Return what numbers the events of a camera, for as long as the process lives."""
@@ -57,6 +64,7 @@ class Judging:
             announcer=announcer,
             worker=worker,
             transcriber=self.transcriber,
+            tell=(lambda *said: sinks.partial(announcer.partial(*said))) if sinks.mqtt else None,
         )
         async with aclosing(stream):
             async for event in stream:
@@ -66,5 +74,17 @@ class Judging:
 
 
 def open_judging(config: Config, *, live: bool) -> Judging:
-    """Open the engines; raise a CredenceError that says what is wrong with them."""
-    return Judging(config, open_ensemble(config.engines), open_transcriber(config, live=live))
+    """Open the engines; raise a CredenceError that says what is wrong with them.
+
+    Live cameras go on without a Whisper that cannot be used: voice and face do not need it.
+    """
+    ensemble = open_ensemble(config.engines)
+    try:
+        return Judging(config, ensemble, open_transcriber(config, live=live))
+    except WhisperModelError as error:
+        if not live:
+            raise
+        # Without the path: this is published, too.
+        lacks = f"speech is not transcribed, {error.path.name} is no Whisper model that can be used"
+        log.warning(f"speech is not transcribed, {error}")
+        return Judging(config, ensemble, None, f"{lacks} ({error.problem})")

@@ -44,7 +44,7 @@ class Link:
         delays: Callable[[], Iterator[float]] = backoff,
     ) -> None:
         self._broker, self._will, self._delays = broker, will, delays
-        self._protocol = ProtocolVersion.V5
+        self._protocol = broker.newest
         # One name for all connections: the broker ends a half-open older one before its will can
         # contradict us. At most 23 letters and digits, as MQTT 3.1.1 promises no more.
         self._identifier = f"credence{secrets.token_hex(6)}"

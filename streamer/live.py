@@ -7,22 +7,19 @@ import errno
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import av
-import structlog
 from av.container import InputContainer
 from av.stream import Stream
 
 from engines.errors import CredenceError
 from streamer.addresses import Address
 from streamer.decode import Decoder, Sampling, Tracks, find_tracks, paced, plain
-from streamer.flow import Epoch, Media, VideoFrame
+from streamer.flow import Epoch, Media, Notice, VideoFrame
 from streamer.picture import PictureWatch
-
-log = structlog.get_logger()
 
 TIMEOUT_S = 10.0
 """A camera that is silent for longer is lost."""
@@ -48,10 +45,12 @@ class Live:
     address: Address
     sampling: Sampling
     timeout_s: float = TIMEOUT_S
-    watch: type[PictureWatch] = field(default=PictureWatch, repr=False)
+    watch: Callable[[], PictureWatch] = field(default=PictureWatch, repr=False)
 
-    def read(self, stop: threading.Event) -> Iterator[Media]:
+    def read(self, stop: threading.Event) -> Iterator[Media | Notice]:
         """Connect and yield an Epoch, then pictures and sound, until ``stop`` is set.
+
+        A Notice says when pictures begin to show nothing, and when they show something again.
 
         The media clock stands at zero at the first packet. Raises CameraError when the camera
         cannot be reached or is lost; only a file just ends.
@@ -59,7 +58,7 @@ class Live:
         media = self._media(stop)
         return media if self.address.keeps_pace else paced(media, stop)
 
-    def _media(self, stop: threading.Event) -> Iterator[Media]:
+    def _media(self, stop: threading.Event) -> Iterator[Media | Notice]:
         with self._opened() as container:
             tracks = find_tracks(container)
             if not tracks.all:
@@ -67,8 +66,8 @@ class Live:
             decoder, watch = self._decoder(container, tracks), self.watch()
             for packet in self._packets(container, tracks, stop):
                 for item in decoder.feed(packet):
-                    if isinstance(item, VideoFrame) and (problem := watch.look(item)):
-                        log.warning(f"camera {self.camera}: {problem}")
+                    if isinstance(item, VideoFrame) and (notice := watch.look(item)):
+                        yield notice
                     if isinstance(item, Epoch) or item.pts_s >= 0:  # before is no place
                         yield item
             yield from decoder.flush()

@@ -12,7 +12,7 @@ from streamer.announce import Announcer
 from streamer.config import Camera, Config
 from streamer.decode import Sampling
 from streamer.faces import Finder, Haar, open_finder
-from streamer.flow import Epoch, Media
+from streamer.flow import Epoch, Media, Notice
 from streamer.handover import Handover
 from streamer.judging import Judging, open_judging
 from streamer.live import TIMEOUT_S, CameraError, Live
@@ -115,9 +115,11 @@ class _Running:
         sampling = Sampling(node.judging.config.video.sample_every_s, finder.small_px)
         self._source = Live(settings.name, self._address, sampling, node.timeout_s)
         self._reconnect = Reconnector(node.stopping, node.delays)
-        self._handover: Handover[Media] | None = None
+        self._handover: Handover[Media | Notice] | None = None
         self._limit: asyncio.Timeout | None = None
         self._media = ""
+        self._lasting: tuple[str, ...] = ()
+        self._told: set[str] = set()
 
     def end(self) -> None:
         """Take no more media, and finish what is begun."""
@@ -132,9 +134,11 @@ class _Running:
         await self._reconnect.hold(self._guarded)
 
     async def _guarded(self) -> None:
+        why = ""
         try:
             await self._session()
         except CameraError as error:
+            why = error.problem
             if not self._address.ends:
                 raise
             self._node.failed.append(error)
@@ -145,13 +149,18 @@ class _Running:
             # On the worker: a traceback is made from files, and reading them blocks.
             said = f"camera {self.name}: its media could not be judged"
             await self._worker.run(log.error, said, exc_info=error)
-            raise CameraError(self.name, f"unexpected: {type(error).__name__}") from error
+            why = f"unexpected: {type(error).__name__}"
+            raise CameraError(self.name, why) from error
+        finally:
+            await self._sinks.status(self.name, online=False, why=why)
 
     async def _session(self) -> None:
         """One connection, from the first packet to the loss of the last."""
         lost: list[str] = []
-        dropping = Handover[Media](
-            self._source.read, name=self.name, droppable=lambda item: not isinstance(item, Epoch)
+        dropping = Handover[Media | Notice](
+            self._source.read,
+            name=self.name,
+            droppable=lambda item: not isinstance(item, Epoch | Notice),
         )
         try:
             async with dropping as self._handover, asyncio.timeout(None) as self._limit:
@@ -164,7 +173,6 @@ class _Running:
         except TimeoutError:
             log.warning(f"camera {self.name}: its last events were given up")
         finally:
-            await self._sinks.status(self.name, online=False)
             self._handover = self._limit = None
             if dropping.dropped:
                 log.warning(f"camera {self.name}: media was dropped", items=dropping.dropped)
@@ -173,11 +181,16 @@ class _Running:
         if self._address.ends and not self._node.stopped:
             log.info(f"camera {self.name}: the file has ended")
 
-    async def _until_lost(self, handover: Handover[Media], lost: list[str]) -> AsyncIterator[Media]:
+    async def _until_lost(
+        self, handover: Handover[Media | Notice], lost: list[str]
+    ) -> AsyncIterator[Media]:
         """Pass media on, and end where the camera is lost, so that open windows are finished."""
         overrun = False
         try:
             async for item in handover:
+                if isinstance(item, Notice):
+                    await self._online(item.sentence)
+                    continue
                 if isinstance(item, Epoch):
                     await self._connected(item)
                 if handover.dropped and not overrun:
@@ -190,18 +203,27 @@ class _Running:
     async def _connected(self, epoch: Epoch) -> None:
         self._reconnect.connected()
         log.info(f"camera {self.name}: online", media=epoch.media)
-        if epoch.media != self._media:
-            if self._media:
-                log.warning(f"camera {self.name}: it has changed, before it sent {self._media}")
-            self._say_what_is_missing(epoch)
+        changed = self._media not in ("", epoch.media)
+        sentences = (
+            f"it has changed, before it sent {self._media}" if changed else "",
+            "" if epoch.has_audio else "it sends no sound, so only faces are judged",
+            "" if epoch.has_video else "it sends no picture, so only voices are judged",
+        )
         self._media = epoch.media
-        await self._sinks.status(self.name, online=True)
+        self._lasting = tuple(filter(None, sentences))
+        self._told.intersection_update(self._lasting)
+        await self._online()
 
-    def _say_what_is_missing(self, epoch: Epoch) -> None:
-        if not epoch.has_audio:
-            log.warning(f"camera {self.name}: it sends no sound, so only faces are judged")
-        if not epoch.has_video:
-            log.warning(f"camera {self.name}: it sends no picture, so only voices are judged")
+    async def _online(self, passing: str = "") -> None:
+        """Say that the camera works, and what is wrong with it all the same."""
+        sentences = tuple(filter(None, (*self._lasting, passing)))
+        for sentence in sentences:
+            if sentence not in self._told:
+                log.warning(f"camera {self.name}: {sentence}")
+        self._told.update(sentences)
+        lacks = self._node.judging.lacks
+        why = ". ".join((*sentences, lacks) if lacks else sentences)
+        await self._sinks.status(self.name, online=True, why=why)
 
 
 async def _take_leave(mqtt: MqttSink, publishing: "asyncio.Task[None]") -> None:

@@ -10,7 +10,7 @@ from streamer.flow import Media
 from streamer.fuse import fuse
 from streamer.recognise import Ensemble, add_words, recognise
 from streamer.speech import cut_speech
-from streamer.transcribe import Transcriber, ask_words
+from streamer.transcribe import Tell, Transcriber, ask_words, tell_partials
 from streamer.windows import cut_windows
 from streamer.worker import Worker
 
@@ -24,14 +24,18 @@ def events(
     announcer: Announcer,
     worker: Worker,
     transcriber: Transcriber | None = None,
+    tell: Tell | None = None,
 ) -> AsyncGenerator[EmotionEvent, None]:
     """Turn one camera's media into its events, finals in window order.
 
     ``worker`` is the thread for face finding and engines; ``finder`` is this camera's alone.
-    With a ``transcriber`` a window of speech has two events, unless updates are switched off.
+    With a ``transcriber`` a window of speech has two events, unless updates are switched off;
+    ``tell`` then takes what is being said, where partial transcripts are wanted.
     """
     faces = find_faces(media, finder, worker)
     speech = cut_speech(faces, config.vad, config.windows.longest_s)
+    if transcriber and transcriber.drafts and tell:
+        speech = tell_partials(speech, transcriber, tell)
     windows = cut_windows(speech, config.windows)
     if transcriber:
         windows = ask_words(windows, transcriber)

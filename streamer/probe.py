@@ -10,7 +10,7 @@ from aiomqtt import ProtocolVersion
 from streamer.broker import Broker, Client
 from streamer.config import Camera
 from streamer.decode import Sampling
-from streamer.flow import AudioChunk, Epoch, Media, VideoFrame
+from streamer.flow import AudioChunk, Epoch, Media, Notice, VideoFrame
 from streamer.handover import Handover
 from streamer.link import plain_reason
 from streamer.live import CameraError, Live
@@ -44,15 +44,18 @@ async def probe_camera(camera: Camera, patience_s: float = PATIENCE_S) -> Findin
     source = Live(camera.name, camera.address, Sampling(0.4, 64), patience_s)
     # A connection that hangs ends itself a little earlier, and knows why.
     try:
-        async with asyncio.timeout(patience_s + 1), Handover[Media](source.read, name="probe") as m:
-            return Finding(True, f"camera {camera.name}: {await _first_of_each(aiter(m))}")
+        async with (
+            asyncio.timeout(patience_s + 1),
+            Handover[Media | Notice](source.read, name="probe") as items,
+        ):
+            return Finding(True, f"camera {camera.name}: {await _first_of_each(aiter(items))}")
     except CameraError as error:
         return Finding(False, str(error))
     except TimeoutError:
         return Finding(False, f"camera {camera.name}: it connects, but nothing comes")
 
 
-async def _first_of_each(media: AsyncIterator[Media]) -> str:
+async def _first_of_each(media: AsyncIterator[Media | Notice]) -> str:
     """Return what the epoch says, once a picture and sound have come where it promises them."""
     missing: set[type] = set()
     said = ""

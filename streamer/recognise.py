@@ -11,10 +11,11 @@ from engines.engine import BUNDLES, Engine, open_engine
 from engines.manifest import Modality
 from engines.opinion import Opinion
 from engines.preprocess.text import words
+from engines.quality import Quality, measure
 from engines.verdict import UNCERTIFIED, Policy, open_policy
 from engines.window import TextWindow
 from streamer import config
-from streamer.event import Absence, Transcript
+from streamer.event import Absence, Phase, Transcript
 from streamer.flow import Recognised, Said, Window
 from streamer.worker import Worker
 
@@ -62,15 +63,17 @@ def judge(window: Window, ensemble: Ensemble) -> Recognised:
     """Return the opinions of face and voice, or why there is none. Blocks."""
     inputs = {"face": window.face, "voice": window.voice}
     opinions: dict[Modality, Opinion] = {}
+    quality: dict[Modality, Quality] = {}
     unsaid = window.absent.get("voice", "no_transcriber") if window.said is None else "pending"
     absent: dict[Modality, Absence] = {"text": unsaid, **window.absent}
     for kind, engine in ensemble.engines.items():
         if (given := inputs.get(kind)) is not None:
-            opinions[kind] = engine.judge(given)
+            opinions[kind], quality[kind] = engine.judge(given), measure(given)
     for kind in ("face", "voice"):
         if kind not in opinions and kind not in absent:
             absent[kind] = "no_engine"
-    return Recognised(window, opinions, absent, "update" if window.said else "final")
+    phase: Phase = "update" if window.said else "final"
+    return Recognised(window, opinions, absent, phase, quality=quality)
 
 
 async def add_words(
@@ -159,9 +162,16 @@ async def _final(each: Recognised, ensemble: Ensemble, worker: Worker) -> Recogn
         why: Absence = "no_engine" if engine is None else "unintelligible"
         absent = {**each.absent, "text": why}
         return replace(each, phase="final", absent=absent, transcript=said)
-    text = TextWindow(window.start_s, window.end_s, said.english)
-    opinions = {**each.opinions, "text": await worker.run(engine.judge, text)}
-    return replace(each, phase="final", opinions=opinions, transcript=said)
+    text = TextWindow(
+        window.start_s, window.end_s, said.english, said.avg_logprob, said.no_speech_prob
+    )
+    return replace(
+        each,
+        phase="final",
+        opinions={**each.opinions, "text": await worker.run(engine.judge, text)},
+        quality={**each.quality, "text": measure(text)},
+        transcript=said,
+    )
 
 
 def _folder(choice: str, name: str) -> Path:

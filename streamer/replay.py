@@ -15,6 +15,7 @@ from streamer.faces import Finder, open_finder
 from streamer.flow import Epoch, Media
 from streamer.handover import Handover
 from streamer.judging import Judging, open_judging
+from streamer.progress import Advance, no_bars
 from streamer.sinks.fanout import Output, Sinks
 from streamer.sinks.mqtt import MqttSink
 from streamer.source import Recording, UnreadableError
@@ -35,39 +36,46 @@ class Replay:
     """When the recordings began; None takes it from each file."""
 
     async def run(
-        self, files: Sequence[Path], output: Output, mqtt: MqttSink | None = None
+        self,
+        files: Sequence[Path],
+        output: Output,
+        mqtt: MqttSink | None = None,
+        advance: Advance = no_bars,
     ) -> list[UnreadableError]:
         """Replay recordings one after the other, each as a camera of its own name.
 
-        Returns the errors of those that could not be read; the others are not disturbed.
+        ``advance`` is told how far it has come. Returns the errors of those that could not be
+        read; the others are not disturbed.
         """
         with closing(Worker("engines")) as engines, closing(Worker("output")) as writer:
             sinks = Sinks(output, mqtt, writer)
             if mqtt is None:
-                return await self._all(files, engines, sinks)
+                return await self._all(files, engines, sinks, advance)
             async with asyncio.TaskGroup() as group:
                 group.create_task(mqtt.run(), name="mqtt")
-                failed = await self._all(files, engines, sinks)
+                failed = await self._all(files, engines, sinks, advance)
                 await mqtt.close()
             return failed
 
     async def _all(
-        self, files: Sequence[Path], worker: Worker, sinks: Sinks
+        self, files: Sequence[Path], worker: Worker, sinks: Sinks, advance: Advance
     ) -> list[UnreadableError]:
         failed = []
         for path, camera in zip(files, camera_names(files), strict=True):
             try:
-                await self._one(path, camera, worker, sinks)
+                await self._one(path, camera, worker, sinks, advance)
             except UnreadableError as error:
                 failed.append(error)
         return failed
 
-    async def _one(self, path: Path, camera: str, worker: Worker, sinks: Sinks) -> None:
+    async def _one(
+        self, path: Path, camera: str, worker: Worker, sinks: Sinks, advance: Advance
+    ) -> None:
         every_s, px = self.judging.config.video.sample_every_s, self.finder.small_px
         recording = Recording(path, every_s, px, self.began, self.realtime)
         announcer = self.judging.announcer(camera)
         async with Handover[Media](recording.read, name=camera) as items:
-            media = _announced(aiter(items), camera, sinks)
+            media = _measured(_announced(aiter(items), camera, sinks), path, advance)
             try:
                 count = await self.judging.publish(media, self.finder, announcer, worker, sinks)
             finally:
@@ -83,6 +91,19 @@ async def _announced(
     async for item in media:
         if isinstance(item, Epoch):
             await sinks.status(camera, online=True)
+        yield item
+
+
+async def _measured(
+    media: AsyncIterator[Media], path: Path, advance: Advance
+) -> AsyncIterator[Media]:
+    """Let media pass, and tell how much of its time has."""
+    at_s = 0.0
+    async for item in media:
+        now_s = 0.0 if isinstance(item, Epoch) else item.pts_s
+        if now_s > at_s:
+            advance(path, now_s - at_s)
+        at_s = 0.0 if isinstance(item, Epoch) else max(at_s, now_s)
         yield item
 
 

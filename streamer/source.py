@@ -123,6 +123,15 @@ def _opened(path: Path) -> InputContainer:
         ) from error
 
 
+def length_s(path: Path) -> float | None:
+    """Return how long a recording says it is; None where it does not say, or cannot be read."""
+    try:
+        with _opened(path) as container:
+            return container.duration / av.time_base if container.duration else None
+    except UnreadableError:
+        return None
+
+
 def utc(text: str) -> datetime:
     """Read a time of ISO 8601, in UTC unless it says otherwise; ValueError if it is none."""
     time = datetime.fromisoformat(text)

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import webrtcvad
 
-from engines.window import SAMPLE_RATE_HZ
+from engines.window import SAMPLE_RATE_HZ, VoiceWindow
 from streamer.config import Vad
-from streamer.flow import AudioChunk, Epoch, Listening, Sighting, Utterance
+from streamer.flow import AudioChunk, Epoch, Listening, Sighting, Speaking, Utterance
 
 FRAME_S = 0.03
 _FRAME = round(FRAME_S * SAMPLE_RATE_HZ)
@@ -40,6 +40,7 @@ class Segmenter:
         self._origin_s = 0.0
         self._count = 0
         self._utterance: list[_Heard] = []
+        self._told = 0
         self._before: deque[_Heard] = deque(maxlen=self._pre_roll + _ONSET)
         self._background = _Background()
 
@@ -61,6 +62,13 @@ class Segmenter:
             yield from self._cut(len(self._utterance))
         self._utterance = []
         self._before.clear()
+
+    def speaking(self) -> Speaking | None:
+        """Return what has been said of an open utterance; None until enough more is said."""
+        if len(self._utterance) - self._told < _frames(_SPEAKING_EVERY_S):
+            return None
+        self._told = len(self._utterance)
+        return Speaking(VoiceWindow(self.settled_s, _pcm(self._utterance)))
 
     @property
     def heard_s(self) -> float:
@@ -96,13 +104,12 @@ class Segmenter:
         """Yield the first frames of the open utterance, without the silence at their end."""
         start_s = self._ago_s(len(self._utterance))
         taken, self._utterance = self._utterance[:length], self._utterance[length:]
+        self._told = 0
         voiced = [i for i, heard in enumerate(taken) if heard.speech]
         if len(voiced) < self._shortest:
             return
         taken = taken[: voiced[-1] + 1 + _TAIL]
-        pcm = np.concatenate([heard.pcm for heard in taken]).astype(np.float32)
-        pcm /= 32768
-        yield Utterance(start_s, start_s + len(taken) * FRAME_S, pcm)
+        yield Utterance(start_s, start_s + len(taken) * FRAME_S, _pcm(taken))
 
     def _quietest(self) -> int:
         """Where in the second half of an utterance that is too long it hurts least to cut."""
@@ -132,11 +139,18 @@ def _frames(seconds: float) -> int:
     return max(1, round(seconds / FRAME_S))
 
 
+def _pcm(heard: list[_Heard]) -> npt.NDArray[np.float32]:
+    pcm = np.concatenate([each.pcm for each in heard]).astype(np.float32)
+    pcm /= 32768
+    return pcm
+
+
 _ONSET = 8
 _ONSET_VOICED = 6
 """Speech begins where six of eight frames are voiced: a click or a knock is shorter."""
 _TAIL = 3
 """Frames kept after the last voiced one, for the end of a consonant."""
+_SPEAKING_EVERY_S = 2.0
 _BACKGROUND_S = 6.0
 _ABOVE = 10.0
 """Speech is 10 dB above the quietest tenth of the last seconds."""
@@ -146,8 +160,8 @@ _LEAST_ENERGY = float(32768**2 * 10**-6.0)
 
 async def cut_speech(
     heard: AsyncIterator[Epoch | AudioChunk | Sighting], vad: Vad, longest_s: float
-) -> AsyncIterator[Epoch | Sighting | Utterance | Listening]:
-    """Replace sound by the utterances in it; pictures pass."""
+) -> AsyncIterator[Epoch | Sighting | Utterance | Listening | Speaking]:
+    """Replace sound by the utterances in it, also while they go on; pictures pass."""
     segmenter = Segmenter(vad, longest_s)
     async for item in heard:
         match item:
@@ -155,6 +169,8 @@ async def cut_speech(
                 for utterance in segmenter.feed(item):
                     yield utterance
                 yield Listening(segmenter.heard_s, segmenter.settled_s)
+                if speaking := segmenter.speaking():
+                    yield speaking
             case Epoch():
                 for utterance in segmenter.close():
                     yield utterance

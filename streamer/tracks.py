@@ -1,15 +1,19 @@
-"""Who is who from one picture to the next: faces followed by the overlap of their boxes."""
+"""Who is who from one picture to the next: faces followed by where they are and go."""
 
 from dataclasses import dataclass, replace
 from itertools import product
+from math import hypot, inf, sqrt
 
 from streamer.flow import Face
 
 FORGOTTEN_AFTER_S = 2.0
 """A person out of sight for longer comes back as somebody new."""
 
-_LEAST_OVERLAP = 0.2
-"""Of a box with where it was 0.4 s ago; heads move, people do not trade places."""
+_FARTHEST = 1.5
+"""Sizes of a face to where it was, or was going; people side by side are farther apart."""
+
+_LARGEST_CHANGE = 2.0
+"""Of a face's size; who is twice as large stands elsewhere."""
 
 Box = tuple[float, float, float, float]
 
@@ -19,6 +23,24 @@ class _Track:
     number: int
     box: Box
     seen_s: float
+    speed_px_s: tuple[float, float] = (0.0, 0.0)
+
+    def distance(self, box: Box, pts_s: float) -> float:
+        """Sizes of the face between a box and where this person may be by now."""
+        before, now, away_s = _size(self.box), _size(box), pts_s - self.seen_s
+        if max(before, now) > _LARGEST_CHANGE * min(before, now):
+            return inf
+        x, y = _moved(self.box, box)
+        stayed = hypot(x, y)
+        walked = hypot(x - self.speed_px_s[0] * away_s, y - self.speed_px_s[1] * away_s)
+        return min(stayed, walked) / ((before + now) / 2)
+
+    def see(self, box: Box, pts_s: float) -> None:
+        """Follow this person to a box."""
+        if pts_s > self.seen_s:
+            x, y = _moved(self.box, box)
+            self.speed_px_s = x / (pts_s - self.seen_s), y / (pts_s - self.seen_s)
+        self.box, self.seen_s = box, pts_s
 
 
 class Tracker:
@@ -34,11 +56,11 @@ class Tracker:
         free = list(self._tracks)
         pairs = sorted(
             product(range(len(faces)), free),
-            key=lambda pair: -_overlap(faces[pair[0]].box_px, pair[1].box),
+            key=lambda pair: pair[1].distance(faces[pair[0]].box_px, pts_s),
         )
         whose: dict[int, _Track] = {}
         for index, track in pairs:
-            near = _overlap(faces[index].box_px, track.box) >= _LEAST_OVERLAP
+            near = track.distance(faces[index].box_px, pts_s) <= _FARTHEST
             if near and index not in whose and track in free:
                 whose[index] = track
                 free.remove(track)
@@ -50,15 +72,14 @@ class Tracker:
             self._count += 1
             track = _Track(self._count, face.box_px, pts_s)
             self._tracks.append(track)
-        track.box, track.seen_s = face.box_px, pts_s
+        track.see(face.box_px, pts_s)
         return replace(face, track=track.number)
 
 
-def _overlap(a: Box, b: Box) -> float:
-    """Intersection over union of two boxes."""
-    width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
-    height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    shared = width * height
-    return shared / (a[2] * a[3] + b[2] * b[3] - shared)
+def _moved(a: Box, b: Box) -> tuple[float, float]:
+    """Return how far the centre of a box has come, in pixels."""
+    return b[0] - a[0] + (b[2] - a[2]) / 2, b[1] - a[1] + (b[3] - a[3]) / 2
+
+
+def _size(box: Box) -> float:
+    return sqrt(box[2] * box[3])

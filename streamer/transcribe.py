@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -12,7 +12,8 @@ import structlog
 from engines.window import VoiceWindow
 from streamer import models
 from streamer.config import WHISPER_SIZES, Config
-from streamer.flow import Said, Window
+from streamer.event import Transcript
+from streamer.flow import Epoch, Listening, Said, Sighting, Speaking, Utterance, Window
 from streamer.whisper import Whisper
 from streamer.worker import Worker
 
@@ -21,13 +22,18 @@ log = structlog.get_logger()
 _COMPLAIN_EVERY_S = 60.0
 
 
+Heard = Epoch | Sighting | Utterance | Listening | Speaking
+Tell = Callable[[Epoch, Speaking, Transcript], None]
+"""Takes words that are known before their utterance has ended. Must not wait."""
+
+
 class Listener(Protocol):
-    """Writes down what is said. `hear` blocks; one thread at a time calls it."""
+    """Writes down what is said. `hear` blocks."""
 
     hash: str
 
-    def hear(self, voice: VoiceWindow) -> Said:
-        """Return what is said, or why that is not known."""
+    def hear(self, voice: VoiceWindow, *, draft: bool = False) -> Said:
+        """Return what is said, or why that is not known; of a ``draft`` the text alone counts."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,15 +51,23 @@ class Transcriber:
     """Words that take longer are `late`; None waits for all, as a replay does."""
     limit: int = 8
     """Windows that may wait. One more, and the oldest is `late`; without patience never."""
+    drafts: bool = False
+    """Whether utterances that go on are to be heard. The listener then has two callers."""
+    dropped: int = field(default=0, init=False)
+    """Drafts that were not made, as something else was being heard."""
     late: int = field(default=0, init=False)
     """Windows that went without their words."""
     _asked: deque[_Asked] = field(default_factory=deque, init=False)
     _worker: Worker = field(init=False)
+    _drafter: Worker | None = field(default=None, init=False)
+    _drafting: "asyncio.Task[None] | None" = field(default=None, init=False)
     _working: "asyncio.Task[None] | None" = field(default=None, init=False)
     _complained_s: float = field(default=float("-inf"), init=False)
 
     def __post_init__(self) -> None:
         self._worker = Worker("whisper")
+        if self.drafts:
+            self._drafter = Worker("whisper drafts")
 
     @property
     def hash(self) -> str:
@@ -79,9 +93,28 @@ class Transcriber:
             self._working = loop.create_task(self._work(), name="whisper")
         return asked.said
 
+    def draft(self, voice: VoiceWindow) -> "asyncio.Future[Said] | None":
+        """Ask what has been said so far; None while anything else is being heard.
+
+        On a thread of its own, so that no window ever waits for a draft to end.
+        """
+        if self._drafter is None or _busy(self._working) or _busy(self._drafting):
+            self.dropped += 1
+            return None
+        loop = asyncio.get_running_loop()
+        asked = _Asked(voice, loop.create_future())
+        self._drafting = loop.create_task(self._draft(asked, self._drafter), name="whisper draft")
+        return asked.said
+
     def close(self) -> None:
-        """Ask nothing more, and let the thread end."""
+        """Ask nothing more, and let the threads end."""
+        if self.dropped:
+            log.info("partial transcripts were left out, Whisper was busy", count=self.dropped)
         self._asked.clear()
+        if self._drafting:
+            self._drafting.cancel()
+        if self._drafter:
+            self._drafter.close()
         if self._working:
             self._working.cancel()
         self._worker.close()
@@ -91,13 +124,14 @@ class Transcriber:
             asked = self._asked.popleft()
             if asked.said.done():
                 continue
-            said = await self._hear(asked.voice)
-            if not asked.said.done():
-                asked.said.set_result(said)
+            _settle(asked, await self._hear(self._worker, asked.voice))
 
-    async def _hear(self, voice: VoiceWindow) -> Said:
+    async def _draft(self, asked: _Asked, drafter: Worker) -> None:
+        _settle(asked, await self._hear(drafter, asked.voice, draft=True))
+
+    async def _hear(self, worker: Worker, voice: VoiceWindow, *, draft: bool = False) -> Said:
         try:
-            return await self._worker.run(self.listener.hear, voice)
+            return await worker.run(self.listener.hear, voice, draft=draft)
         except Exception as error:  # what a library raises must not end a camera
             # Without its text, which might hold words.
             log.error("speech could not be transcribed", error=type(error).__name__)  # noqa: TRY400
@@ -116,6 +150,50 @@ class Transcriber:
             log.warning(
                 "transcripts come too late and are left out; take a smaller Whisper", late=self.late
             )
+
+
+def _busy(task: "asyncio.Task[None] | None") -> bool:
+    return task is not None and not task.done()
+
+
+def _settle(asked: _Asked, said: Said) -> None:
+    if not asked.said.done():
+        asked.said.set_result(said)
+
+
+async def tell_partials(
+    heard: AsyncIterator[Heard], transcriber: Transcriber, tell: Tell
+) -> AsyncIterator[Heard]:
+    """Have what is being said written down where Whisper has nothing else to do; all passes.
+
+    Nothing is told of an utterance any more once it has ended.
+    """
+    epoch: Epoch | None = None
+    draft: asyncio.Future[Said] | None = None
+    try:
+        async for item in heard:
+            if draft and isinstance(item, Epoch | Utterance):
+                draft.cancel()
+            if isinstance(item, Epoch):
+                epoch = item
+            elif isinstance(item, Speaking) and epoch:
+                draft = transcriber.draft(item.voice)
+                _tell_later(draft, tell, epoch, item)
+            yield item
+    finally:
+        if draft:
+            draft.cancel()
+
+
+def _tell_later(
+    draft: "asyncio.Future[Said] | None", tell: Tell, epoch: Epoch, item: Speaking
+) -> None:
+    def done(said: "asyncio.Future[Said]") -> None:
+        if not said.cancelled() and isinstance(words := said.result(), Transcript):
+            tell(epoch, item, words)
+
+    if draft:
+        draft.add_done_callback(done)
 
 
 async def ask_words(
@@ -139,8 +217,11 @@ def open_transcriber(settings: Config, *, live: bool) -> Transcriber | None:
     folder = _folder(given.model, wanted=wanted)
     if folder is None:
         return None
-    whisper = Whisper(folder, language=given.language, threads=given.threads)
-    return Transcriber(whisper, given.patience_s if live else None)
+    drafts = live and given.publish and given.partials
+    whisper = Whisper(
+        folder, language=given.language, threads=given.threads, callers=2 if drafts else 1
+    )
+    return Transcriber(whisper, given.patience_s if live else None, drafts=drafts)
 
 
 def _folder(model: str, *, wanted: bool) -> Path | None:

@@ -57,12 +57,14 @@ class WhisperModelError(CredenceError):
 
 
 class Whisper:
-    """A model in memory. `hear` blocks, and is for one thread at a time.
+    """A model in memory. `hear` blocks, and is for as many threads at a time as ``callers``.
 
     Raises a WhisperModelError for a folder that cannot be used. Never asks the network.
     """
 
-    def __init__(self, folder: Path, *, language: str = "auto", threads: int = 2) -> None:
+    def __init__(
+        self, folder: Path, *, language: str = "auto", threads: int = 2, callers: int = 1
+    ) -> None:
         check_folder(folder)
         # Set before the first import: what is missing shall fail, not be looked for on a hub.
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -70,7 +72,11 @@ class Whisper:
 
         try:
             self._model = WhisperModel(
-                str(folder), device="cpu", compute_type="int8", cpu_threads=threads
+                str(folder),
+                device="cpu",
+                compute_type="int8",
+                cpu_threads=threads,
+                num_workers=callers,
             )
         except Exception as error:  # the libraries underneath raise what they like
             raise WhisperModelError(folder, "model.bin or tokenizer.json is damaged") from error
@@ -84,18 +90,21 @@ class Whisper:
         """First 16 hexadecimal digits of the SHA-256 of model and vocabulary."""
         self._warm_up(folder)
 
-    def hear(self, voice: VoiceWindow) -> Said:
-        """Return what is said, or `no_speech`, or `unintelligible`."""
+    def hear(self, voice: VoiceWindow, *, draft: bool = False) -> Said:
+        """Return what is said, or `no_speech`, or `unintelligible`.
+
+        A ``draft`` costs less: it has no translation, and no times of words.
+        """
         if _level_db(voice.pcm) < _QUIET_DB:
             return "no_speech"
-        heard = [self._hear_piece(pcm, start_s) for pcm, start_s in _pieces(voice)]
+        heard = [self._hear_piece(pcm, start_s, draft) for pcm, start_s in _pieces(voice)]
         said = [each for each in heard if isinstance(each, Transcript)]
         if said:
             return _joined(said)
         return "unintelligible" if "unintelligible" in heard else "no_speech"
 
-    def _hear_piece(self, pcm: Pcm, start_s: float) -> Said:
-        segment, language = self._transcribe(pcm, "transcribe", self._language)
+    def _hear_piece(self, pcm: Pcm, start_s: float, draft: bool) -> Said:
+        segment, language = self._transcribe(pcm, "transcribe", self._language, timed=not draft)
         if segment is None:
             return "no_speech"
         if (why := doubt(segment)) is not None:
@@ -112,7 +121,7 @@ class Whisper:
         return Transcript(
             text=segment.text.strip(),
             language=language,
-            translation=self._translate(pcm, language),
+            translation=None if draft else self._translate(pcm, language),
             words=words,
             avg_logprob=segment.avg_logprob,
             no_speech_prob=segment.no_speech_prob,
@@ -125,7 +134,7 @@ class Whisper:
         return segment.text.strip() if segment and doubt(segment) is None else None
 
     def _transcribe(
-        self, pcm: Pcm, task: str, language: str | None
+        self, pcm: Pcm, task: str, language: str | None, *, timed: bool = False
     ) -> tuple["Segment | None", str]:
         segments, info = self._model.transcribe(
             pcm,
@@ -134,7 +143,7 @@ class Whisper:
             temperature=0.0,  # trying again at higher ones would be slow, and differ each time
             condition_on_previous_text=False,
             without_timestamps=True,  # one segment, and one run of the decoder
-            word_timestamps=task == "transcribe",
+            word_timestamps=timed,
             max_new_tokens=round(_TOKENS_PER_S * (1 + len(pcm) / SAMPLE_RATE_HZ)),
             vad_filter=False,
             # Judged by `doubt`, which says why.
@@ -146,7 +155,9 @@ class Whisper:
 
     def _warm_up(self, folder: Path) -> None:
         try:
-            self._transcribe(np.zeros(SAMPLE_RATE_HZ // 10, np.float32), "transcribe", "en")
+            self._transcribe(
+                np.zeros(SAMPLE_RATE_HZ // 10, np.float32), "transcribe", "en", timed=True
+            )
         except Exception as error:
             problem = "its files do not belong together (preprocessor_config.json may be missing)"
             raise WhisperModelError(folder, problem) from error

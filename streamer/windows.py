@@ -2,7 +2,8 @@
 
 Speech: one utterance. Ambient: every two seconds while a face is seen and nobody speaks.
 With one person in view speech is theirs; with several it is nobody's, and each gets a
-window of their face alone: never a guess.
+window of their face alone: never a guess. Who was in view a moment ago may still be there,
+covered or turned away, and may be who speaks.
 """
 
 import math
@@ -15,13 +16,19 @@ from engines.manifest import Modality
 from engines.window import SAMPLE_RATE_HZ, FaceWindow, VoiceWindow
 from streamer import config
 from streamer.event import Absence, WindowKind
-from streamer.flow import Epoch, Face, Listening, Sighting, Utterance, Window
+from streamer.flow import Epoch, Face, Listening, Sighting, Speaking, Utterance, Window
+from streamer.tracks import FORGOTTEN_AFTER_S
 
 _LAG_S = 2.0
 """When one medium is this far behind the other, it is not waited for."""
 
 _LEAST_SEEN = 0.25
 """A person counts as in view when seen in this share of a window's pictures."""
+
+_REMEMBERED_S = 2 * FORGOTTEN_AFTER_S
+
+_MET = 2
+"""Who was seen in so many pictures is there; a face seen once may be none."""
 
 
 class Windower:
@@ -96,7 +103,7 @@ class Windower:
 
     def _forget(self, until_s: float) -> None:
         self._from_s = max(self._from_s, until_s)
-        while self._sightings and self._sightings[0].pts_s < self._from_s:
+        while self._sightings and self._sightings[0].pts_s < self._from_s - _REMEMBERED_S:
             self._sightings.popleft()
 
     def _about(
@@ -105,13 +112,14 @@ class Windower:
         """One window for the voice, if any, and one for each person in view without it."""
         assert self._epoch is not None
         people = self._people(start_s, end_s)
-        alone = len(people) == 1
+        several = len(people.keys() | self._around(start_s, end_s)) > 1
+        alone = len(people) == 1 and not several
         if voice is not None and not alone:
-            why: Absence = "several_people" if people else "no_face"
+            why: Absence = "several_people" if several else "no_face"
             yield Window(self._epoch, kind, start_s, end_s, None, None, voice, {"face": why})
         for track, faces in people.items():
             theirs = voice if alone else None
-            face = FaceWindow(start_s, end_s, np.stack([face.crop for face in faces]))
+            face = _of(faces, start_s, end_s)
             absent: dict[Modality, Absence] = {}
             if theirs is None:
                 absent["voice"] = "several_people" if voice is not None else "no_voice"
@@ -127,6 +135,29 @@ class Windower:
         least = _LEAST_SEEN * len(pictures)
         return {track: faces for track, faces in sorted(people.items()) if len(faces) >= least}
 
+    def _around(self, start_s: float, end_s: float) -> set[int]:
+        """Return everyone who may be near between two times, seen or not, by track."""
+        seen_s: dict[int, list[float]] = {}
+        for picture in self._sightings:
+            for face in picture.faces if picture.pts_s < end_s else ():
+                seen_s.setdefault(face.track, []).append(picture.pts_s)
+        return {
+            track
+            for track, times_s in seen_s.items()
+            if len(times_s) >= _MET and times_s[-1] >= start_s - FORGOTTEN_AFTER_S
+        }
+
+
+def _of(faces: list[Face], start_s: float, end_s: float) -> FaceWindow:
+    turns = [face.turn for face in faces if face.turn is not None]
+    return FaceWindow(
+        start_s,
+        end_s,
+        np.stack([face.crop for face in faces]),
+        np.array([face.box_px[2] for face in faces], np.float32),
+        np.array(turns, np.float32) if len(turns) == len(faces) else None,
+    )
+
 
 def _since(said: Utterance, from_s: float) -> Utterance:
     """Return the part of an utterance that begins no earlier than a time."""
@@ -137,12 +168,14 @@ def _since(said: Utterance, from_s: float) -> Utterance:
 
 
 async def cut_windows(
-    items: AsyncIterator[Epoch | Sighting | Utterance | Listening], settings: config.Windows
+    items: AsyncIterator[Epoch | Sighting | Utterance | Listening | Speaking],
+    settings: config.Windows,
 ) -> AsyncIterator[Window]:
     """Yield each window as soon as its media is complete, in order of time."""
     windower = Windower(settings)
     async for item in items:
-        for window in windower.feed(item):
-            yield window
+        if not isinstance(item, Speaking):  # only what has ended is judged
+            for window in windower.feed(item):
+                yield window
     for window in windower.close():
         yield window

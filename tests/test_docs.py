@@ -7,6 +7,7 @@ import pytest
 
 from docs import make
 from engines.labels import EMOTIONS
+from engines.quality import MEASURES
 from streamer.event import EmotionEvent
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -27,6 +28,12 @@ def test_example_event_is_one() -> None:
     data = EmotionEvent.model_validate_json(example).data
     best = max(data.belief.values()) + data.uncertainty / len(EMOTIONS)
     assert data.confidence == pytest.approx(best, abs=1e-8)
+
+
+def test_events_say_what_every_measure_means() -> None:
+    text = (DOCS / "events.md").read_text(encoding="utf-8")
+    for measures in MEASURES.values():
+        assert all(f"| `{name}` |" in text for name in measures)
 
 
 def test_no_figure_is_missing() -> None:

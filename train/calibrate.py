@@ -11,8 +11,8 @@ Float = npt.NDArray[np.float64]
 _GOLDEN: Final = (np.sqrt(5) - 1) / 2
 _LOWEST: Final = 0.05
 _HIGHEST: Final = 20.0
-_DOUBT: Final = 20.0
-"""How much evidence it takes to move a weight of `correction` away from 0."""
+_DOUBT: Final = 80.0
+"""Precision of the prior of `correction`: five people leave the odds as they are."""
 
 
 def temperature(logits: Float, truth: npt.NDArray[np.int64]) -> float:

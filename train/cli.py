@@ -2,8 +2,9 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -62,22 +63,59 @@ def export(
 
 @app.command()
 def evaluate(
-    bundle: Annotated[Path, typer.Argument(help="The folder of an engine.")],
-    data: Annotated[Path, typer.Option(help="A CSV with path or text, and label.")],
+    bundles: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="BUNDLE", help="Engines of different kinds, and their policy."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            help="Samples: columns path or text, or face, voice and text for several engines;"
+            " label; and, if need be, group (the person).",
+        ),
+    ] = None,
+    recordings: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="Or whole recordings, replayed: path, label, group."),
+    ] = None,
+    corrupt: Annotated[
+        str | None, typer.Option(metavar="NAME:LEVEL", help="Spoil one modality, as in noise:10.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    report: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also write pictures and the JSON there.")
+    ] = None,
 ) -> None:
-    """Print how good an engine is on a table."""
+    """Print how good engines are on data, and how far to trust them."""
+    from train.evaluate import EvaluationError
     from train.evaluate import evaluate as judge
+    from train.recordings import evaluate_recordings
 
-    result = judge(bundle, data)
+    if (data is None) == (recordings is None) or (recordings and corrupt):
+        raise EvaluationError(
+            "it is unclear what to judge", "give --data CSV [--corrupt], or --recordings CSV"
+        )
+    if report:
+        from train.report import make_folder
+
+        make_folder(report)
+    if recordings is not None:
+        result = evaluate_recordings(bundles or [], recordings)
+    else:
+        assert data is not None, "one of them is"
+        result = judge(bundles or [], data, corrupt)
     for problem in result.unreadable:
         print(f"credence-train: left out: {problem}", file=sys.stderr)
+    summary = result.summary()
+    if report:
+        from train.report import write_report
+
+        write_report(report, result.decisions, summary)
     if as_json:
-        unreadable = len(result.unreadable)
-        print(json.dumps({"engine": result.engine, **result.figures, "unreadable": unreadable}))
-        return
-    for name, value in result.figures.items():
-        print(f"{name:12} {value:.4g}" if name != "n" else f"{name:12} {value}")
+        print(json.dumps(summary))
+    else:
+        _print(summary)
 
 
 @app.command()
@@ -102,6 +140,14 @@ def make_table(
     from train.data import table
 
     table.write_corpus(corpus, data.resolve(), output, part)
+
+
+def _print(summary: Mapping[str, Any]) -> None:
+    for name, value in summary.items():
+        if value is None or isinstance(value, int | float):
+            low_high = summary["intervals"].get(name)
+            interval = "  [{:.4g}, {:.4g}]".format(*low_high) if low_high else ""
+            print(f"{name:20} {'-' if value is None else format(value, '.4g')}{interval}")
 
 
 if __name__ == "__main__":

@@ -1,50 +1,165 @@
-"""How good an engine is on anyone's table. Runs in the base install, without torch."""
+"""How good engines are on anyone's table. Runs in the base install, without torch."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from engines.engine import Engine, open_engine
-from engines.labels import EMOTIONS
+from engines.engine import BUNDLES, Engine, open_engine
+from engines.errors import CredenceError
+from engines.manifest import Modality, read_manifest
+from engines.quality import measure as quality
+from engines.verdict import (
+    UNCERTIFIED,
+    Judgement,
+    Policy,
+    PolicyMismatchError,
+    Reason,
+    open_policy,
+)
 from train.data.samples import Input
-from train.data.table import open_table
-from train.metrics import scores
+from train.data.table import Row, Table, open_table
+from train.figures import Decision, Decisions, by_group, intervals, measure
 from train.prepare import window
+from train.robustness import Corruption, corruption
+
+
+class EvaluationError(CredenceError):
+    """Engines that cannot be evaluated as asked."""
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(f"{problem}; {remedy}")
+        self.problem, self.remedy = problem, remedy
 
 
 @dataclass(frozen=True, slots=True)
+class Judges:
+    """Engines of different kinds, and the policy that makes one verdict of what they say."""
+
+    engines: Mapping[Modality, Engine]
+    policy: Policy
+    paths: Mapping[str, Path]
+    """The folders by kind, `policy` among them unless nothing is certified."""
+
+    def judge(self, items: Mapping[Modality, Input]) -> Judgement:
+        """Judge one sample as a live window is; a missing modality is no evidence."""
+        windows = {kind: window(kind, item) for kind, item in items.items()}
+        opinions = {kind: self.engines[kind].judge(windows[kind]) for kind in windows}
+        return self.policy.judge(opinions, {kind: quality(windows[kind]) for kind in windows})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Evaluated:
-    """What an engine did on a table."""
+    """What engines did on a table."""
 
-    engine: str
-    """Its hash."""
-    figures: dict[str, float]
-    """n, accuracy, uar, macro_f1, weighted_f1."""
+    engines: Mapping[str, str]
+    """Their hashes by kind."""
+    policy: str
+    """Its hash; `none` where nothing is certified."""
+    corruption: str | None
+    decisions: Decisions
     unreadable: tuple[str, ...]
-    """What was wrong with each file that was left out, at most 1 % of them."""
+    """What was wrong with each row that was left out, at most 1 % of them."""
+
+    @property
+    def figures(self) -> dict[str, float | None]:
+        """Every figure of the whole table, as `figures.measure` defines them."""
+        return measure(self.decisions)
+
+    def summary(self) -> dict[str, Any]:
+        """Return all figures, as `credence-train evaluate --json` prints them."""
+        return {
+            "engines": dict(self.engines),
+            "policy": self.policy,
+            "corruption": self.corruption,
+            "unreadable": len(self.unreadable),
+            **self.figures,
+            "intervals": intervals(self.decisions),
+            "per_group": by_group(self.decisions),
+        }
 
 
-def evaluate(bundle: Path, data: Path) -> Evaluated:
-    """Let an engine judge every row of a table, as it judges a live window.
+def evaluate(bundles: Sequence[Path], data: Path, corrupt: str | None = None) -> Evaluated:
+    """Let engines judge every row of a table, as they judge a live window, by their policy.
 
-    The decision is the emotion of the highest projected probability. Progress goes to standard
-    error. Raises what `open_engine` and `open_table` raise.
+    The decision is the policy's verdict, for one engine as for several. ``corrupt`` is a
+    specification such as `noise:10`. Progress goes to standard error. Raises EvaluationError, and
+    what `open_judges`, `open_table` and `corruption` raise.
     """
-    engine, console = open_engine(bundle), Console(stderr=True)
-    table = open_table(data, engine.manifest.kind)
-    truth, guess = [], []
-    for row, item in track(
-        table.inputs(engine.manifest.kind), bundle.name, len(table.rows), console=console
-    ):
-        truth.append(EMOTIONS.index(row.label))
-        guess.append(decide(engine, item))
-    figures = scores(np.array(truth), np.array(guess))
-    return Evaluated(engine.hash, figures, tuple(table.unreadable))
+    judges = open_judges(bundles)
+    worse = corruption(corrupt) if corrupt else None
+    if worse and worse.modality not in judges.engines:
+        raise EvaluationError(
+            f"{corrupt!r} corrupts the {worse.modality}, which none of these engines judges",
+            f"name a {worse.modality} engine too, or another corruption",
+        )
+    table = open_table(data, *judges.engines)
+    rows = track(_items(table, worse), data.name, len(table.rows), console=Console(stderr=True))
+    decisions = [_decision(row, judges.judge(items)) for row, items in rows]
+    return Evaluated(
+        {kind: engine.hash for kind, engine in judges.engines.items()},
+        judges.policy.hash,
+        corrupt,
+        Decisions.of(decisions),
+        tuple(table.unreadable),
+    )
+
+
+def open_judges(bundles: Sequence[Path]) -> Judges:
+    """Open engines, and the policy among them; else the shipped one if it was made for them.
+
+    Without either, opinions are combined and nothing is certified. Raises EvaluationError for no
+    engine or two of a kind, PolicyMismatchError for a policy of others, BrokenBundleError.
+    """
+    paths: dict[str, Path] = {}
+    for path in bundles:
+        kind = read_manifest(path)[0].kind
+        if kind in paths:
+            raise EvaluationError(f"{paths[kind]} and {path} are both of kind {kind}", "name one")
+        paths[kind] = path
+    opened = [open_engine(path) for kind, path in paths.items() if kind != "policy"]
+    engines = {engine.manifest.kind: engine for engine in opened}
+    if not engines:
+        raise EvaluationError(
+            "no engine is named", "name the folder of one, or of one of each kind"
+        )
+    hashes = {kind: engine.hash for kind, engine in engines.items()}
+    if "policy" in paths:
+        return Judges(engines, open_policy(paths["policy"], hashes), paths)
+    try:
+        shipped = BUNDLES / "policy"
+        return Judges(engines, open_policy(shipped, hashes), {**paths, "policy": shipped})
+    except PolicyMismatchError:
+        return Judges(engines, UNCERTIFIED, paths)
 
 
 def decide(engine: Engine, item: Input) -> int:
     """Return the index of the emotion that an engine sees in one sample."""
     return int(engine.judge(window(engine.manifest.kind, item)).projected.argmax())
+
+
+def _items(
+    table: Table, worse: Corruption | None
+) -> Iterator[tuple[Row, Mapping[Modality, Input]]]:
+    for place, (row, items) in enumerate(table.items()):
+        if worse and worse.modality in items:
+            random = np.random.default_rng(place)
+            items[worse.modality] = worse.apply(items[worse.modality], random)
+        yield row, items
+
+
+def _decision(row: Row, judgement: Judgement) -> Decision:
+    verdict = judgement.verdict
+    return Decision(
+        label=row.label,
+        group=row.group,
+        emotion=verdict.emotion,
+        probability=judgement.fused.projected,
+        confidence=verdict.confidence,
+        certified=verdict.reason in {Reason.CERTIFIED, Reason.BELOW_THRESHOLD},
+        trusted=verdict.trusted,
+    )

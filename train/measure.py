@@ -21,7 +21,7 @@ from train.calibrate import correction, dilution, temperature
 from train.density import Gaussians
 from train.metrics import rank_correlation, scores
 from train.models import build_head
-from train.models.calibrated import distance, signs
+from train.models.calibrated import COMMON, distance, signs
 from train.models.edl import evidence_of
 from train.prepare import Held
 from train.recipe import CalibratedHead, EdlHead, Recipe
@@ -117,7 +117,7 @@ def fit_head(head: CalibratedHead | EdlHead, rows: Rows, known: Gaussians) -> di
         "weights": torch.tensor(weights, dtype=torch.float32),
         "centres": centres,
         "whiten": whiten,
-        "tail": torch.stack([far.mean(), far.std()]),
+        "tail": torch.stack([far.quantile(COMMON), far.std().clamp(min=1e-6)]),
     }
 
 

@@ -21,9 +21,9 @@ from train.checks import (
     check_bins,
     check_correct,
     check_decisions,
-    check_list,
     check_predictions,
 )
+from train.resample import percentiles, resamples
 
 _LEAST_PROBABILITY: Final = float(np.finfo(np.float64).eps)
 
@@ -262,20 +262,10 @@ def bootstrap(
     >>> bootstrap(lambda chosen: float(chosen.mean()), ["a", "a", "b", "b"], draws=200)
     (0.5, 2.5)
     """
-    names, member = np.unique(check_list(groups, "groups"), return_inverse=True)
-    if len(names) < 2:
-        raise TrustError("an interval needs samples of at least two groups (people)")
-    members = np.split(np.argsort(member, kind="stable"), np.bincount(member).cumsum()[:-1])
-    rng = np.random.default_rng(seed)
-    drawn = (
-        statistic(np.concatenate([members[i] for i in rng.integers(len(names), size=len(names))]))
-        for _ in range(draws)
-    )
-    values = [value for value in drawn if value is not None]
-    if not values:
+    interval = percentiles([statistic(drawn) for drawn in resamples(groups, draws, seed)], level)
+    if interval is None:
         raise TrustError("the statistic is undefined in every draw")
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return interval
 
 
 def _errors(right: Bools, sure: Floats) -> Floats:

@@ -34,17 +34,24 @@ def align(grey: npt.NDArray[np.uint8], landmarks: npt.NDArray[np.float32]) -> np
     return crop.astype(np.uint8)
 
 
+def turn(landmarks: npt.NDArray[np.float32]) -> float:
+    """Return how far a head with these landmarks (5, 2) px is turned to its side.
+
+    0 with the nose midway between the eyes, -1 and 1 with it before one of them.
+    """
+    left, right, nose = landmarks[:3].astype(np.float64)
+    across = right - left
+    return float(2 * ((nose - left) @ across) / max(float(across @ across), 1e-9) - 1)
+
+
 def turned_away(landmarks: npt.NDArray[np.float32]) -> bool:
     """Tell whether a face with these landmarks (5, 2) px shows its side or its back.
 
     Then the nose does not lie between the eyes, and there is no expression to judge. The
-    margin is ours: in talking-head clips the nose stays within 0.17 to 0.94 of the way from
-    eye to eye, on heads turned from the camera it lies beyond -0.3 or 1.3.
+    margin is ours: in talking-head clips the turn stays within -0.66 to 0.88, on heads turned
+    from the camera it lies beyond 1.6 to either side.
     """
-    left, right, nose = landmarks[:3].astype(np.float64)
-    across = right - left
-    where = (nose - left) @ across / max(float(across @ across), 1e-9)
-    return not -0.2 <= where <= 1.2
+    return not abs(turn(landmarks)) <= 1.4
 
 
 def crop(

@@ -69,15 +69,24 @@ def _window() -> npt.NDArray[np.float32]:
     return np.hanning(_FRAME + 1)[:-1].astype(np.float32)
 
 
+def centres_hz() -> npt.NDArray[np.float64]:
+    """Return the middle (64,) of each mel band."""
+    return _edges_hz()[1:-1]
+
+
 @cache
 def filters() -> npt.NDArray[np.float32]:
     """Return (257, 64) triangles, evenly spaced on the mel scale of O'Shaughnessy."""
-    edges_mel = np.linspace(_mel(_LOWEST_HZ), _mel(_HIGHEST_HZ), MELS + 2)
-    edges = 700.0 * (10.0 ** (edges_mel / 2595.0) - 1.0)
+    edges = _edges_hz()
     bins = np.linspace(0, SAMPLE_RATE_HZ / 2, _FFT // 2 + 1)[:, None]
     rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
     return np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32)
+
+
+def _edges_hz() -> npt.NDArray[np.float64]:
+    edges_mel = np.linspace(_mel(_LOWEST_HZ), _mel(_HIGHEST_HZ), MELS + 2)
+    return 700.0 * (10.0 ** (edges_mel / 2595.0) - 1.0)
 
 
 def _mel(hz: float) -> float:

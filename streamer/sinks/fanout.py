@@ -5,6 +5,7 @@ from typing import Protocol
 
 from streamer.event import EmotionEvent
 from streamer.sinks.mqtt import MqttSink
+from streamer.spoken import Spoken
 from streamer.worker import Worker
 
 
@@ -31,7 +32,12 @@ class Sinks:
         if self.mqtt:
             await self.mqtt.put(event)
 
-    async def status(self, camera: str, online: bool) -> None:
-        """Say whether a camera, or a recording in its place, is running."""
+    def partial(self, spoken: Spoken) -> None:
+        """Publish what is being said, unless the broker is away or slow."""
         if self.mqtt:
-            await self.mqtt.status(camera, online)
+            self.mqtt.partial(spoken)
+
+    async def status(self, camera: str, online: bool, why: str = "") -> None:
+        """Say whether a camera, or a recording in its place, is running, and what is wrong."""
+        if self.mqtt:
+            await self.mqtt.status(camera, online, why)

@@ -11,10 +11,12 @@ from streamer.broker import Broker, Client
 from streamer.event import CONTENT_TYPE, EmotionEvent
 from streamer.link import Link, backoff
 from streamer.sinks.outbox import Outbox
+from streamer.spoken import Spoken
 from streamer.state import CameraState
 
 _ONLINE: Final = b"online"
 _OFFLINE: Final = b"offline"
+_JSON: Final = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class MqttSink:
         self._cameras: set[str] = set()
         self._retained: dict[str, _Retained] = {}
         self._unsaid: dict[str, None] = {}
+        self._partials: dict[str, Spoken] = {}
         self._something_to_say = asyncio.Event()
         self._closing = False
         self._stopped = asyncio.Event()
@@ -69,10 +72,19 @@ class MqttSink:
         """Take one event; wait while as many as the limit are unacknowledged."""
         await self._outbox.put(event)
 
-    async def status(self, camera: str, online: bool) -> None:
-        """Say whether a camera works. While the broker is away only the newest is kept."""
+    def partial(self, spoken: Spoken) -> None:
+        """Take what is being said: published at once, or replaced by what is newer, or never."""
+        self._partials[spoken.camera] = spoken
+        self._something_to_say.set()
+
+    async def status(self, camera: str, online: bool, why: str = "") -> None:
+        """Say whether a camera works, and what is wrong with it, in one sentence.
+
+        While the broker is away only the newest is kept.
+        """
         self._cameras.add(camera)
-        self._retain(camera, "status", _Retained(_ONLINE if online else _OFFLINE))
+        state = _ONLINE if online else _OFFLINE
+        self._retain(camera, "status", _Retained(state + f": {why}".encode() if why else state))
 
     async def close(self) -> None:
         """Publish all that waits, take leave as offline, and end `run`.
@@ -87,10 +99,11 @@ class MqttSink:
         await client.send(self._availability, _ONLINE, retain=True)
         await client.subscribe(self._availability, qos=1)
         self._outbox.rewind()
+        self._partials.clear()  # what was being said while the broker was away
         self._say_again(self._retained)  # a broker that was restarted may have forgotten it
         async with asyncio.TaskGroup() as tasks:
             watch = tasks.create_task(self._stay_online(client), name="mqtt availability")
-            talk = tasks.create_task(self._say_retained(client), name="mqtt retained")
+            talk = tasks.create_task(self._say_newest(client), name="mqtt newest")
             await self._send_events(client)
             talk.cancel()
             await self._take_leave(client)
@@ -112,13 +125,22 @@ class MqttSink:
         camera = event.data.camera
         topic = self._broker.topic(self._node, camera, "event")
         await client.send(topic, event.model_dump_json().encode(), content_type=CONTENT_TYPE)
+        if spoken := Spoken.of(event):
+            self._partials.pop(camera, None)
+            await self._send_spoken(client, spoken)
         await self._outbox.acknowledge(number)
         if event.data.phase == "final":
             state = CameraState.of(event).model_dump_json().encode()
-            self._retain(camera, "state", _Retained(state, "application/json"))
+            self._retain(camera, "state", _Retained(state, _JSON))
+
+    async def _send_spoken(self, client: Client, spoken: Spoken) -> None:
+        topic = self._broker.topic(self._node, spoken.camera, "transcript")
+        await client.send(topic, spoken.model_dump_json().encode(), content_type=_JSON)
 
     def _retain(self, camera: str, leaf: str, message: _Retained) -> None:
         topic = self._broker.topic(self._node, camera, leaf)
+        if self._retained.get(topic) == message:
+            return
         self._retained[topic] = message
         self._say_again([topic])
 
@@ -126,12 +148,15 @@ class MqttSink:
         self._unsaid.update(dict.fromkeys(topics))
         self._something_to_say.set()
 
-    async def _say_retained(self, client: Client) -> None:
+    async def _say_newest(self, client: Client) -> None:
         """Publish what is newest on each topic; what is replaced before its turn is not sent."""
         while True:
             await self._something_to_say.wait()
             self._something_to_say.clear()
             await self._say(client)
+            while self._partials:
+                _, spoken = self._partials.popitem()
+                await self._send_spoken(client, spoken)
 
     async def _say(self, client: Client) -> None:
         while self._unsaid:

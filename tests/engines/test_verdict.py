@@ -1,12 +1,23 @@
 """What is trusted, why not, and with which engines a policy refuses to work."""
 
+import json
+import math
 from pathlib import Path
 from types import MappingProxyType
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engines.fusion import Rule
-from engines.manifest import BrokenBundleError, PolicyManifest, Threshold, write_manifest
+from engines.manifest import (
+    BrokenBundleError,
+    Curve,
+    Modality,
+    PolicyManifest,
+    Threshold,
+    write_manifest,
+)
 from engines.opinion import Opinion
 from engines.verdict import UNCERTIFIED, Policy, PolicyMismatchError, Reason, open_policy
 
@@ -68,6 +79,56 @@ def test_judge_discounts_by_reliability() -> None:
     assert less.verdict.confidence < full.verdict.confidence
 
 
+BY_SIZE: Curve = ((20.0, 40.0), (0.2, 1.0))
+BY_LIGHT: Curve = ((0.0, 10.0), (0.0, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("quality", "trust"),
+    [
+        ({}, 0.8),  # nothing was measured
+        ({"other": 0.0}, 0.8),  # nothing that the policy knows
+        ({"size_px": 30.0}, 0.8 * 0.6),
+        ({"size_px": 10.0}, 0.8 * 0.2),
+        ({"size_px": 400.0}, 0.8),
+        ({"size_px": 30.0, "contrast": 99.0}, 0.8 * 0.5),  # the least, no product
+        ({"contrast": -1.0}, 0.0),
+    ],
+)
+def test_judge_trusts_as_far_as_the_worst_quality_allows(
+    quality: dict[str, float], trust: float
+) -> None:
+    curves = {"face": {"size_px": BY_SIZE, "contrast": BY_LIGHT}}
+    judge = policy(reliability={"face": 0.8}, quality=curves).judge
+    judgement = judge({"face": SURE, "voice": SURE}, {"face": quality})
+    assert judgement.trust == pytest.approx({"face": trust, "voice": 1.0})
+    assert judge({"face": SURE}, {"face": quality}).verdict.emotion == (
+        "happiness" if trust else None
+    )
+
+
+def test_judge_calibrates_by_the_modalities_that_are_present() -> None:
+    curve: Curve = ((0.5, 1.0), (0.1, 0.9))
+    judge = policy(calibration={"face": curve}).judge
+    raw, plain = policy().judge({"face": SURE}).verdict, judge({"voice": SURE}).verdict
+    calibrated = judge({"face": SURE}).verdict
+    assert calibrated.confidence == pytest.approx(0.1 + 0.8 * (raw.confidence - 0.5) / 0.5)
+    assert (raw.trusted, calibrated.trusted) == (True, False)  # the threshold is on calibrated ones
+    assert plain.confidence == raw.confidence
+    assert judge({"face": SURE, "voice": NOTHING}).verdict == calibrated
+
+
+@given(st.lists(st.floats(0, 100), min_size=2, max_size=2), st.floats(0, 60))
+def test_trust_and_confidence_never_fall_as_quality_grows(two: list[float], most: float) -> None:
+    curves = {"face": {"size_px": BY_SIZE}}
+    opinions: dict[Modality, Opinion] = {"face": Opinion.from_evidence([0, 0, 0, most, 0, 0, 0])}
+    worse, better = (
+        policy(quality=curves).judge(opinions, {"face": {"size_px": size}}) for size in sorted(two)
+    )
+    assert worse.trust["face"] <= better.trust["face"]
+    assert worse.verdict.confidence <= better.verdict.confidence + 1e-12
+
+
 def test_judge_grows_uncertain_when_modalities_disagree() -> None:
     other = Opinion.from_evidence([60, 0, 0, 0, 0, 0, 0])
     agree = UNCERTIFIED.judge({"face": SURE, "voice": SURE})
@@ -98,6 +159,48 @@ def test_open_policy_reads_what_was_written(bundle: Path) -> None:
     assert opened.rule is Rule.WEIGHTED
     assert opened.reliability == {"face": 0.8}
     assert opened.thresholds["face"] == CERTIFIED
+
+
+def change(bundle: Path, **changes: object) -> None:
+    file = bundle / "engine.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+
+
+def test_open_policy_reads_quality_and_calibration(bundle: Path) -> None:
+    quality = {"voice": {"snr_db": [[0, 20], [0.1, 1]]}}
+    change(bundle, format=2, quality=quality, calibration={"face": [[0.2, 1], [0.2, 0.9]]})
+    opened = open_policy(bundle, {})
+    judgement = opened.judge({"voice": SURE}, {"voice": {"snr_db": 10.0}})
+    assert judgement.trust["voice"] == pytest.approx(0.55)
+    assert opened.calibration == {"face": ((0.2, 1.0), (0.2, 0.9))}
+
+
+def test_open_policy_reads_one_from_before_quality(bundle: Path) -> None:
+    old = json.loads((bundle / "engine.json").read_text())
+    del old["quality"], old["calibration"]
+    (bundle / "engine.json").write_text(json.dumps(old))
+    assert open_policy(bundle, {}).quality == {}
+
+
+@pytest.mark.parametrize(
+    ("curves", "sentence"),
+    [
+        ({"snr_db": [[0, 20], [1, 0.1]]}, "values that never fall"),
+        ({"snr_db": [[20, 0], [0.1, 1]]}, "rising places"),
+        ({"snr_db": [[0, 0], [0.1, 1]]}, "rising places"),
+        ({"snr_db": [[0], [0.1, 1]]}, "as many values as places"),
+        ({"snr_db": [[], []]}, "at least one"),
+        ({"snr_db": [[0, 20], [0.1, 1.5]]}, "less than or equal to 1"),
+        ({"snr_db": [[0, math.nan], [0.1, 1]]}, "finite"),
+        ({"loudness": [[0, 20], [0.1, 1]]}, "no measure loudness, only snr_db, "),
+    ],
+)
+def test_open_policy_refuses_impossible_curves(
+    bundle: Path, curves: dict[str, object], sentence: str
+) -> None:
+    change(bundle, format=2, quality={"voice": curves})
+    with pytest.raises(BrokenBundleError, match=sentence):
+        open_policy(bundle, {})
 
 
 @pytest.mark.parametrize("engines", [{"face": "other"}, {"text": "t1"}])

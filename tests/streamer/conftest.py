@@ -11,6 +11,8 @@ from blockbuster import blockbuster_ctx
 from streamer.broker import Broker
 from streamer.clip import make_clip
 from streamer.event import EmotionEvent
+from tests.media import AS_CAMERAS_DO
+from tests.rtsp import RtspServer
 from tests.streamer.broker import Mosquitto
 from tests.streamer.events import event_of
 
@@ -37,6 +39,24 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path: Path = tmp_path_factory.mktemp("clip") / "astronaut.mp4"
     make_clip(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, as a camera would encode it."""
+    pytest.importorskip("skimage", reason="the portrait comes with scikit-image")
+    path: Path = tmp_path_factory.mktemp("talk") / "astronaut.mov"
+    make_clip(path, AS_CAMERAS_DO)
+    return path
+
+
+@pytest.fixture
+def servers(talk: Path) -> Iterator[list[RtspServer]]:
+    """Two cameras that show it."""
+    running = [RtspServer(talk), RtspServer(talk)]
+    yield running
+    for server in running:
+        server.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Events: their schema, their identity, and what they say of what is absent."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,14 @@ def test_event_of_absent_modalities_invents_nothing() -> None:
     assert absent.trust == 0.0
     assert set(absent.belief.values()) == {0.0}
     assert absent.reason == "no_engine"
+
+
+def test_event_says_how_good_the_input_was() -> None:
+    each = judged({"face": HAPPY})
+    seen = replace(each.recognised, quality={"face": {"size_px": 1 / 3}})
+    opinions = announcer().event(replace(each, recognised=seen)).data.opinions
+    assert opinions["face"].quality == {"size_px": 0.333333333}
+    assert opinions["voice"].quality == {}
 
 
 def test_event_without_any_evidence_names_no_emotion() -> None:

@@ -1,19 +1,22 @@
 """Finding faces with the real detectors, in real portraits."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from engines.preprocess.face import crop
+from engines.quality import Quality, measure
+from engines.window import FaceWindow
 from streamer.config import Faces
 from streamer.faces import FaceModelError, Finder, Haar, YuNet, find_faces, open_finder
 from streamer.flow import AudioChunk, Media, Sighting, VideoFrame
 from streamer.worker import Worker
-from tests.media import YUNET
+from tests.media import CLIPS, YUNET, needs_data
 
 skimage = pytest.importorskip("skimage.data", reason="the portrait comes with scikit-image")
 
@@ -58,6 +61,46 @@ def test_find_measures_in_the_full_picture(finder: Finder) -> None:
 
 def test_find_returns_nobody_in_an_empty_picture(finder: Finder) -> None:
     assert finder.find(picture(finder, np.zeros((480, 640, 3), np.uint8))) == []
+
+
+def test_find_says_how_the_head_is_turned_where_it_can(finder: Finder) -> None:
+    (face,) = finder.find(picture(finder))
+    if isinstance(finder, Haar):
+        assert face.turn is None
+    else:
+        assert face.turn is not None
+        assert abs(face.turn) < 0.5
+
+
+@needs_data
+@pytest.mark.parametrize(
+    ("name", "worsen"),
+    [
+        ("size_px", lambda grey: cv2.resize(grey, None, fx=0.4, fy=0.4)),
+        ("sharpness", lambda grey: cv2.GaussianBlur(grey, (0, 0), 5)),
+        ("contrast", lambda grey: (0.4 * grey).astype(np.uint8)),
+    ],
+)
+def test_quality_falls_as_a_real_clip_gets_worse(
+    name: str, worsen: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.uint8]]
+) -> None:
+    for clip in sorted(CLIPS.glob("*.mp4"))[:3]:
+        good, bad = (
+            _of_best_face(YuNet(YUNET, AUTO), how(_first_picture(clip)))
+            for how in (lambda grey: grey, worsen)
+        )
+        assert bad[name] < 0.8 * good[name]
+
+
+def _first_picture(clip: Path) -> npt.NDArray[np.uint8]:
+    with av.open(str(clip)) as container:
+        return next(container.decode(video=0)).to_ndarray(format="rgb24").astype(np.uint8)
+
+
+def _of_best_face(finder: Finder, rgb: npt.NDArray[np.uint8]) -> Quality:
+    best = finder.find(picture(finder, rgb))[0]
+    sizes, turns = (np.array([v], np.float32) for v in (best.box_px[2], best.turn))
+    return measure(FaceWindow(0.0, 0.0, best.crop[None], sizes, turns))
 
 
 @needs_yunet

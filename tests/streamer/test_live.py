@@ -15,7 +15,7 @@ import pytest
 
 from streamer.addresses import Address
 from streamer.decode import Sampling
-from streamer.flow import AudioChunk, Epoch, Media, VideoFrame
+from streamer.flow import AudioChunk, Epoch, Media, Notice, VideoFrame
 from streamer.live import CameraError, Live
 from streamer.picture import PictureWatch
 from tests.media import AS_CAMERAS_DO, write_media
@@ -58,12 +58,12 @@ def live(url: str, transport: str = "tcp", timeout_s: float = 3.0) -> Live:
     return Live("door", Address.parse(url, transport), Sampling(0.4, 320), timeout_s)
 
 
-def some(camera: Live, seconds: float = 0.9) -> list[Media]:
+def some(camera: Live, seconds: float = 0.9) -> list[Media | Notice]:
     """Return so much media of a camera."""
-    stop, found = threading.Event(), []
-    for item in camera.read(stop):
+    found: list[Media | Notice] = []
+    for item in camera.read(threading.Event()):
         found.append(item)
-        if not isinstance(item, Epoch) and item.pts_s > seconds:
+        if isinstance(item, VideoFrame | AudioChunk) and item.pts_s > seconds:
             break
     return found
 
@@ -203,7 +203,7 @@ def test_hls_comes_at_its_own_pace_and_its_end_is_a_loss(
 ) -> None:
     write_hls(tmp_path, clips["aac"])
     began = time.monotonic()
-    found: list[Media] = []
+    found: list[Media | Notice] = []
     with pytest.raises(CameraError, match="it ended the connection"):
         found.extend(live(f"{web}/live.m3u8").read(threading.Event()))
     assert time.monotonic() - began > 1.5
@@ -274,11 +274,15 @@ def picture(at_s: float, value: int) -> VideoFrame:
 def said_of(values: list[int]) -> list[tuple[int, str]]:
     watch = PictureWatch(black_after_s=3, frozen_after_s=5)
     found = [(at, watch.look(picture(at, value))) for at, value in enumerate(values)]
-    return [(at, text.split(";")[0]) for at, text in found if text]
+    return [(at, notice.sentence.split(";")[0]) for at, notice in found if notice]
 
 
-def test_watch_says_once_that_a_picture_is_black() -> None:
-    assert said_of([9, 0, 1, 0, 0, 1, 0, 9, 0, 0, 0, 0]) == [(4, "the picture is black")]
+def test_watch_says_that_a_picture_is_black_and_when_it_is_not() -> None:
+    assert said_of([9, 0, 1, 0, 0, 1, 0, 9, 0, 0, 0, 0]) == [
+        (4, "the picture is black"),
+        (7, ""),
+        (11, "the picture is black"),
+    ]
 
 
 def test_watch_says_once_that_a_picture_is_frozen() -> None:

@@ -1,21 +1,14 @@
 """Many cameras in one process, from real servers to a real broker."""
 
 import asyncio
-import json
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from itertools import repeat
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
-from streamer.broker import Broker
-from streamer.clip import make_clip
 from streamer.config import Camera, Config, Faces
 from streamer.event import EmotionEvent
 from streamer.live import CameraError
@@ -23,7 +16,6 @@ from streamer.node import Node, open_node
 from streamer.reconnect import Reconnector
 from tests.media import AS_CAMERAS_DO, write_media
 from tests.rtsp import RtspServer
-from tests.streamer.broker import free_port, listening
 
 ROOT = Path(__file__).parents[2]
 FACES = Faces(model="haar")
@@ -47,22 +39,6 @@ class Events:
         while not there():
             self._more.clear()
             await self._more.wait()
-
-
-@pytest.fixture(scope="module")
-def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("skimage", reason="the portrait comes with scikit-image")
-    path: Path = tmp_path_factory.mktemp("talk") / "astronaut.mov"
-    make_clip(path, AS_CAMERAS_DO)
-    return path
-
-
-@pytest.fixture
-def servers(talk: Path) -> Iterator[list[RtspServer]]:
-    running = [RtspServer(talk), RtspServer(talk)]
-    yield running
-    for server in running:
-        server.close()
 
 
 async def node_of(**urls: str) -> Node:
@@ -188,128 +164,3 @@ async def test_reconnector_warns_once_and_waits_longer_each_time(
     said = capsys.readouterr().out
     assert (said.count("door: a;"), said.count("door: b;")) == (1, 1)
     assert len(asked) == 5
-
-
-def credence(*words: str | Path) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "streamer.cli", *map(str, words)]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=ROOT)
-
-
-def configured(folder: Path, cameras: dict[str, str], mqtt: str = "", prefix: str = "") -> Path:
-    config: dict[str, Any] = {
-        "node": "attic",
-        "faces": {"model": "haar"},
-        "cameras": [{"name": name, "url": url} for name, url in cameras.items()],
-    }
-    if mqtt:
-        config["mqtt"] = {"url": mqtt, "topic_prefix": prefix}
-    path = folder / "c.yaml"
-    path.write_text(json.dumps(config))
-    return path
-
-
-@pytest.mark.timeout(60)
-async def test_run_publishes_and_ends_cleanly(
-    servers: list[RtspServer], talk: Path, broker: Broker, tmp_path: Path
-) -> None:
-    server = RtspServer(talk, ("admin", "s3cret"))
-    cameras = {
-        "door": server.with_login("admin", "s3cret"),
-        "attic": servers[0].url,
-        "file": str(talk),
-        "lost": f"rtsp://admin:s3cret@127.0.0.1:{free_port()}/x",
-    }
-    config = configured(tmp_path, cameras, f"mqtt://{broker.address}", broker.prefix)
-    out = tmp_path / "events.jsonl"
-    status = broker.topic("attic", "+", "status")
-    seen: dict[str, int] = {}
-    said: dict[str, list[str]] = {}
-    async with listening(broker, broker.topic("attic", "+", "event"), status) as client:
-        process = await asyncio.to_thread(credence, "run", config, "--output", out)
-        killed = False
-        async for message in client.messages:
-            camera, what = str(message.topic).split("/")[-2:]
-            assert isinstance(message.payload, bytes)
-            if what == "status":
-                said.setdefault(camera, []).append(message.payload.decode())
-                continue
-            EmotionEvent.model_validate_json(message.payload)
-            seen[camera] = seen.get(camera, 0) + 1
-            if not killed and set(seen) == {"door", "attic", "file"}:
-                killed = True
-                await asyncio.to_thread(server.kill)
-                seen.clear()
-            if killed and seen.get("attic", 0) >= 2 and said["door"][-1] == "offline":
-                break
-        began = time.monotonic()
-        process.send_signal(signal.SIGTERM)
-        stdout, stderr = await asyncio.to_thread(process.communicate, timeout=10)
-        async with asyncio.timeout(5):
-            while said["attic"][-1] != "offline":
-                message = await anext(client.messages)
-                camera, what = str(message.topic).split("/")[-2:]
-                if what == "status":
-                    assert isinstance(message.payload, bytes)
-                    said[camera].append(message.payload.decode())
-    server.close()
-    assert time.monotonic() - began < 5
-    assert (process.returncode, stdout) == (0, "")
-    assert "s3cret" not in stderr
-    assert "Traceback" not in stderr
-    assert "camera lost: connection refused" in stderr
-    assert "engine face" in stderr
-    assert said["door"][:2] == ["offline", "online"]
-    written = [json.loads(line) for line in out.read_text().splitlines()]
-    for camera in ("door", "attic", "file"):
-        numbers = [int(event["sequence"]) for event in written if event["subject"] == camera]
-        assert numbers == list(range(len(numbers)))
-
-
-def finished(*words: str | Path) -> tuple[int, str, str]:
-    with credence(*words) as process:
-        stdout, stderr = process.communicate(timeout=30)
-    assert "Traceback" not in stderr
-    return process.returncode, stdout, stderr
-
-
-@pytest.mark.timeout(30)
-def test_run_without_output_is_one_sentence(tmp_path: Path) -> None:
-    code, _, stderr = finished("run", configured(tmp_path, {"a": "a.mp4"}))
-    assert code == 2
-    assert stderr.startswith("credence: events have nowhere to go")
-
-
-@pytest.mark.timeout(30)
-def test_run_without_cameras_is_one_sentence(tmp_path: Path) -> None:
-    code, _, stderr = finished("run", configured(tmp_path, {}), "--output", "-")
-    assert code == 2
-    assert stderr.splitlines()[-1].startswith("credence: no cameras are configured")
-
-
-@pytest.mark.timeout(30)
-def test_run_ends_with_its_files(tmp_path: Path) -> None:
-    clip = write_media(tmp_path / "a.mp4", seconds=0.5)
-    cameras = {"a": str(clip), "b": str(tmp_path / "none.mp4")}
-    code, stdout, stderr = finished("run", configured(tmp_path, cameras), "--output", "-")
-    assert (code, stdout) == (2, "")
-    assert "camera b: there is no such file" in stderr
-    assert "camera a: the file has ended" in stderr
-
-
-@pytest.mark.timeout(60)
-def test_check_tries_everything(servers: list[RtspServer], tmp_path: Path) -> None:
-    bad = {
-        "door": servers[0].url,
-        "lost": f"rtsp://admin:s3cret@127.0.0.1:{free_port()}/x",
-        "wrong": servers[0].url.replace("/clip", "/other"),
-    }
-    config = configured(tmp_path, bad, f"mqtt://127.0.0.1:{free_port()}", "credence")
-    code, stdout, stderr = finished("check", config)
-    lines = stdout.splitlines()
-    assert code == 2
-    assert lines[1] == "camera door: h264 480x480 at 25/s, aac 16000 Hz"
-    assert lines[2].startswith("camera lost: connection refused")
-    assert lines[3].startswith("camera wrong: there is no such stream")
-    assert "connection refused" in lines[4]
-    assert "s3cret" not in stdout + stderr

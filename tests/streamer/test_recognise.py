@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engines.quality import measure
 from engines.window import FaceWindow
 from streamer.config import Engines
 from streamer.flow import Epoch, Window
@@ -30,3 +31,4 @@ def test_windows_without_speech_have_no_text(tmp_path: Path) -> None:
     seen = judge(Window(EPOCH, "ambient", 0.0, 1.0, 1, FACE, None, {"voice": "no_voice"}), ensemble)
     assert set(seen.opinions) == {"face"}
     assert seen.absent == {"voice": "no_voice", "text": "no_voice"}
+    assert seen.quality == {"face": measure(FACE)}

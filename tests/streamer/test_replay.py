@@ -1,10 +1,12 @@
 """The command, as a user runs it: recordings in, events out, and a sentence for what is wrong."""
 
+import asyncio
 import io
 import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import jsonschema
@@ -13,6 +15,7 @@ import pytest
 from streamer.config import Config, Faces
 from streamer.replay import Replay, camera_names, open_replay
 from streamer.sinks.jsonl import JsonLines
+from streamer.source import length_s
 from tests.media import CLIPS, YUNET, needs_data, write_media
 
 ROOT = Path(__file__).parents[2]
@@ -57,6 +60,8 @@ def test_replay_judges_a_face_and_its_speech(clip: Path) -> None:
         assert data["reason"] == "uncertified"  # type: ignore[index]
         spoken = data["window"]["kind"] == "speech"  # type: ignore[index]
         assert data["opinions"]["voice"]["present"] is spoken  # type: ignore[index]
+        assert data["opinions"]["face"]["quality"]["size_px"] > 40  # type: ignore[index]
+        assert ("snr_db" in data["opinions"]["voice"]["quality"]) is spoken  # type: ignore[index]
 
 
 @pytest.mark.timeout(60)
@@ -216,7 +221,7 @@ def test_check_says_that_all_is_good(tmp_path: Path) -> None:
     found = "camera door: h264 64x48 at 25/s, aac 16000 Hz"
     assert (done.returncode, done.stdout) == (
         0,
-        f"{path}: settings, engines and face finder are good\n{found}\n",
+        f"settings, engines and face finder are good\n{found}\n",
     )
 
 
@@ -234,3 +239,18 @@ def test_replay_of_shared_clips_sees_every_face() -> None:
     assert {event["subject"] for event in found} == {path.stem for path in clips}
     present = [event["data"]["opinions"]["face"]["present"] for event in found]  # type: ignore[index]
     assert sum(present) / len(present) >= 0.95
+
+
+@pytest.mark.timeout(30)
+def test_progress_is_told_in_seconds_of_each_recording(tmp_path: Path) -> None:
+    files = [write_media(tmp_path / name, seconds=2) for name in ("a.mp4", "b.mp4")]
+    told = dict.fromkeys(files, 0.0)
+
+    def advance(file: Path, by_s: float) -> None:
+        assert by_s > 0
+        told[file] += by_s
+
+    with closing(JsonLines(tmp_path / "out.jsonl")) as lines:
+        asyncio.run(open_replay(Config(faces=Faces(model="haar"))).run(files, lines, None, advance))
+    assert [length_s(file) for file in files] == pytest.approx([2, 2], abs=0.1)
+    assert list(told.values()) == pytest.approx([2, 2], abs=0.2)

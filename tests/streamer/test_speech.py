@@ -2,6 +2,8 @@
 
 import shutil
 import subprocess
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,8 +13,8 @@ import pytest
 
 from streamer.clip import read_sound
 from streamer.config import Vad
-from streamer.flow import AudioChunk, Utterance
-from streamer.speech import FRAME_S, Segmenter
+from streamer.flow import AudioChunk, Epoch, Speaking, Utterance
+from streamer.speech import FRAME_S, Segmenter, cut_speech
 
 RATE_HZ = 16_000
 Pcm = npt.NDArray[np.int16]
@@ -136,3 +138,21 @@ def test_shortest_s_drops_short_sounds(voice: Pcm) -> None:
     pcm = np.concatenate([silence(1), voice, silence(1)])
     assert cut(pcm, vad=Vad(shortest_s=0.2))
     assert cut(pcm, vad=Vad(shortest_s=7.9)) == []
+
+
+@needs_espeak
+async def test_an_utterance_is_handed_on_every_two_seconds_while_it_goes_on(voice: Pcm) -> None:
+    async def sound() -> AsyncIterator[Epoch | AudioChunk]:
+        yield Epoch("e-0", datetime(2026, 1, 1, tzinfo=UTC), has_video=False, has_audio=True)
+        pcm = np.concatenate([silence(1), voice, voice, voice, silence(1)])
+        for at in range(0, len(pcm), 480):
+            yield AudioChunk(at / RATE_HZ, pcm[at : at + 480])
+
+    items = [item async for item in cut_speech(sound(), Vad(), longest_s=60.0)]
+    (said,) = [item for item in items if isinstance(item, Utterance)]
+    partial = [item.voice for item in items if isinstance(item, Speaking)]
+    lengths = [each.end_s - each.start_s for each in partial]
+    assert lengths == pytest.approx(np.arange(1, len(said.pcm) // 32_000 + 1) * 2.01)
+    for each in partial:
+        assert each.start_s == said.start_s
+        assert np.array_equal(each.pcm, said.pcm[: len(each.pcm)])

@@ -47,3 +47,23 @@ def test_follow_gives_a_track_to_one_face_only() -> None:
 
 def test_follow_of_nobody_is_nobody() -> None:
     assert Tracker().follow(0.0, []) == ()
+
+
+def test_follow_keeps_who_walks_and_who_is_covered_meanwhile() -> None:
+    tracker = Tracker()
+    for step in range(4):
+        assert tracks(tracker, 0.4 * step, face(60.0 * step))[0][0] == 1
+    assert tracks(tracker, 2.4, face(370)) == [(1, 370)]
+
+
+def test_follow_keeps_who_stops_while_covered() -> None:
+    tracker = Tracker()
+    for step in range(4):
+        tracks(tracker, 0.4 * step, face(60.0 * step))
+    assert tracks(tracker, 2.8, face(190)) == [(1, 190)]
+
+
+def test_follow_takes_a_face_of_another_size_for_somebody_else() -> None:
+    tracker = Tracker()
+    tracks(tracker, 0.0, face(0, size=100))
+    assert tracks(tracker, 0.4, face(30, size=40)) == [(2, 30)]

@@ -46,7 +46,7 @@ class Listener:
     started: threading.Event = field(default_factory=threading.Event)
     heard_s: list[float] = field(default_factory=list)
 
-    def hear(self, voice: VoiceWindow) -> Said:
+    def hear(self, voice: VoiceWindow, *, draft: bool = False) -> Said:
         self.started.set()
         assert self.may.wait(5)
         self.heard_s.append(voice.start_s)
@@ -60,14 +60,14 @@ class Ready:
     said: Said
     hash: str = "r1"
 
-    def hear(self, voice: VoiceWindow) -> Said:
+    def hear(self, voice: VoiceWindow, *, draft: bool = False) -> Said:
         return self.said
 
 
 class Broken:
     hash = "b1"
 
-    def hear(self, voice: VoiceWindow) -> Said:
+    def hear(self, voice: VoiceWindow, *, draft: bool = False) -> Said:
         raise RuntimeError("what was said, in an error")
 
 

@@ -10,13 +10,14 @@ import pytest
 from aiomqtt import Message
 
 from streamer.broker import Broker
+from streamer.lines import Lines, Payloads
 from streamer.sinks.mqtt import MqttSink
-from streamer.watch import Recent, Viewer, watch
+from streamer.watch import Inbox, Recent, watch
 from tests.streamer.broker import Mosquitto, running
 from tests.streamer.conftest import MakeEvent
 
 
-class Lines(io.StringIO):
+class Stream(io.StringIO):
     """A stream whose lines can be awaited."""
 
     def __init__(self) -> None:
@@ -42,10 +43,10 @@ def quickly() -> Iterator[float]:
 
 
 async def test_events_are_shown_once_and_as_lines(broker: Broker, make_event: MakeEvent) -> None:
-    out, notices = Lines(), Lines()
+    out, notices = Stream(), Stream()
     sink = MqttSink(broker, "lab")
     untrusted = make_event(n=1, trusted=False, reason="below_threshold", person=None)
-    async with running(sink.run()), running(watch(broker, out=out, notices=notices)):
+    async with running(sink.run()), running(watch(broker, Lines(out, notices))):
         await sink.status("door", online=True)
         await _both(notices, "node lab is online", "camera lab/door is online")
         for event in (make_event(n=0), make_event(n=0), untrusted):
@@ -64,9 +65,9 @@ async def test_events_are_shown_once_and_as_lines(broker: Broker, make_event: Ma
 
 
 async def test_json_is_what_was_published(broker: Broker, make_event: MakeEvent) -> None:
-    out, notices = Lines(), Lines()
+    out, notices = Stream(), Stream()
     sink = MqttSink(broker, "lab")
-    watching = watch(broker, node="lab", camera="door", as_json=True, out=out, notices=notices)
+    watching = watch(broker, Payloads(out, notices), node="lab", camera="door")
     async with running(sink.run()), running(watching):
         assert await notices.next() == "node lab is online"
         await sink.put(make_event("yard"))
@@ -75,11 +76,11 @@ async def test_json_is_what_was_published(broker: Broker, make_event: MakeEvent)
 
 
 async def test_malformed_is_said_once_and_counted(broker: Broker, make_event: MakeEvent) -> None:
-    out, notices = Lines(), Lines()
+    out, notices = Stream(), Stream()
     topic = f"{broker.prefix}/lab/door/event"
     async with aiomqtt.Client(broker.host, broker.port) as client:
         await client.publish(f"{broker.prefix}/lab/availability", "online", qos=1, retain=True)
-        async with running(watch(broker, out=out, notices=notices)):
+        async with running(watch(broker, Lines(out, notices))):
             await notices.next()
             for payload in (b"{", b"\xff\x00", b'{"id": 1}', b""):
                 await client.publish(topic, payload, qos=1)
@@ -91,10 +92,10 @@ async def test_malformed_is_said_once_and_counted(broker: Broker, make_event: Ma
 
 
 async def test_watch_survives_the_broker(mosquitto: Mosquitto, make_event: MakeEvent) -> None:
-    out, notices = Lines(), Lines()
+    out, notices = Stream(), Stream()
     broker = mosquitto.start().address
     sink = MqttSink(broker, "lab", delays=quickly)
-    watching = watch(broker, out=out, notices=notices, delays=quickly)
+    watching = watch(broker, Lines(out, notices), delays=quickly)
     async with running(watching), running(sink.run()):
         assert await notices.next() == "node lab is online"
         mosquitto.kill()
@@ -108,8 +109,8 @@ async def test_watch_survives_the_broker(mosquitto: Mosquitto, make_event: MakeE
 def test_line_survives_a_narrow_ascii_stream(make_event: MakeEvent) -> None:
     raw = io.BytesIO()
     out = io.TextIOWrapper(raw, encoding="ascii")
-    viewer = Viewer("credence", out, io.StringIO(), as_json=False)
-    viewer.show(_message("credence/lab/door/event", make_event()))
+    inbox = Inbox("credence", Lines(out, io.StringIO()))
+    inbox.take(message("credence/lab/door/event", make_event()))
     out.flush()
     assert raw.getvalue().count(b"\n") == 1
     assert b"#########.  90%" in raw.getvalue()
@@ -117,17 +118,17 @@ def test_line_survives_a_narrow_ascii_stream(make_event: MakeEvent) -> None:
 
 def test_names_cannot_steer_a_terminal(make_event: MakeEvent) -> None:
     out, notices = io.StringIO(), io.StringIO()
-    viewer = Viewer("credence", out, notices, as_json=False)
-    viewer.show(_message("credence/lab/d\x1b[31m[bold]/event", make_event()))
-    viewer.show(_message("credence/lab/availability", "\x1b]0;title\x07"))
+    inbox = Inbox("credence", Lines(out, notices))
+    inbox.take(message("credence/lab/d\x1b[31m[bold]/event", make_event()))
+    inbox.take(message("credence/lab/availability", "\x1b]0;title\x07"))
     assert "lab/d?[31m[bold]" in out.getvalue()
     assert "\x1b" not in out.getvalue() + notices.getvalue()
 
 
 def test_json_is_one_line_whoever_wrote_it(make_event: MakeEvent) -> None:
     out = io.StringIO()
-    viewer = Viewer("credence", out, io.StringIO(), as_json=True)
-    viewer.show(_message("credence/lab/door/event", make_event().model_dump_json(indent=2)))
+    inbox = Inbox("credence", Payloads(out, io.StringIO()))
+    inbox.take(message("credence/lab/door/event", make_event().model_dump_json(indent=2)))
     assert out.getvalue() == make_event().model_dump_json() + "\n"
 
 
@@ -138,10 +139,10 @@ def test_memory_of_duplicates_is_bounded(key: int, new: bool) -> None:
     assert recent.is_new(key) is new
 
 
-async def _both(lines: Lines, *expected: str) -> None:
+async def _both(lines: Stream, *expected: str) -> None:
     assert {await lines.next() for _ in expected} == set(expected)
 
 
-def _message(topic: str, payload: object) -> Message:
+def message(topic: str, payload: object) -> Message:
     text = payload if isinstance(payload, str) else payload.model_dump_json()  # type: ignore[attr-defined]
     return Message(topic, text.encode(), qos=1, retain=False, mid=1, properties=None)

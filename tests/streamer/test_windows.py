@@ -94,6 +94,28 @@ def test_a_passer_by_does_not_take_the_speech_away() -> None:
     assert spans(windows) == [("speech", 0.0, 7.5, 1)]
 
 
+@pytest.mark.parametrize(("away_s", "whose"), [(3.2, [None, 1]), (0.8, [None, 1]), (0.4, [1])])
+def test_who_was_in_view_a_moment_ago_may_be_who_speaks(
+    away_s: float, whose: list[int | None]
+) -> None:
+    seen = [*watch(away_s, 1, 2), *watch(7, 1, from_s=away_s)]
+    windows = cut(EPOCH, *live(seen, utterance(away_s + 1, away_s + 2), heard_until_s=7))
+    assert [w.track for w in windows if w.kind == "speech"] == whose
+
+
+def test_who_left_long_ago_is_not_who_speaks() -> None:
+    seen = [*watch(3, 1, 2), *watch(9, 1, from_s=3.2)]
+    windows = cut(EPOCH, *live(seen, utterance(5.2, 7), heard_until_s=8))
+    assert [w.track for w in windows if w.kind == "speech"] == [1]
+
+
+def test_nobody_in_view_after_several_leaves_speech_to_nobody() -> None:
+    seen = [*watch(2, 1, 2), *watch(5, from_s=2)]
+    windows = cut(EPOCH, *live(seen, utterance(2.4, 3.4), heard_until_s=5))
+    (said,) = [window for window in windows if window.kind == "speech"]
+    assert (said.track, said.absent) == (None, {"face": "several_people"})
+
+
 def test_a_face_while_nobody_speaks_is_ambient() -> None:
     windows = cut(EPOCH, *live(watch(6.1, 1), heard_until_s=6))
     assert spans(windows) == [
@@ -206,3 +228,18 @@ def test_speech_that_comes_very_late_gets_what_is_left_of_its_time() -> None:
 def test_ambient_length_is_configured(every_s: float) -> None:
     windows = cut(SILENT, *watch(7, 1), settings=Windows(ambient_every_s=every_s))
     assert windows[0].end_s == every_s
+
+
+def test_faces_keep_their_size_and_turn() -> None:
+    seen = [sighting(step * 0.4, 1) for step in range(6)]
+    turned = [Sighting(s.pts_s, tuple(replace(f, turn=0.25) for f in s.faces)) for s in seen]
+    for pictures, turn in ((seen, None), (turned, 0.25), ([*seen[:1], *turned[1:]], None)):
+        (window,) = cut(SILENT, *pictures)[:1]
+        assert window.face is not None
+        assert window.face.sizes_px is not None
+        assert (window.face.sizes_px == 50).all()
+        assert len(window.face.sizes_px) == len(window.face.crops)
+        found = window.face.turns
+        assert (None if found is None else set(found.tolist())) == (
+            None if turn is None else {turn}
+        )

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from engines.labels import EMOTIONS
+from tests.train.tiny import recipe
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,3 +47,22 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.savez(folder / "faces.npz", images=np.stack(images))
     (folder / "faces.csv").write_text("\n".join(lines) + "\n")
     return folder
+
+
+@pytest.fixture(scope="session")
+def run(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a finished run of `tests.train.tiny.recipe`."""
+    from train.fit import fit
+
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    fit(recipe(), tiny, folder, device="cpu")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bundle(run: Path) -> Path:
+    """Give its bundle."""
+    from train.export import export
+
+    export(run, run.parent / "bundle")
+    return run.parent / "bundle"

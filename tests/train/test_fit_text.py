@@ -121,7 +121,7 @@ def test_evaluate_equals_scikit_learn(bundle: Path, data: Path) -> None:
     (data / "some.csv").write_text("\n".join(["text,label", *lines]) + "\n")
     truth = [EMOTIONS.index(e) for e in ("anger", "neutral", "surprise", "happiness", "fear")]
     guess = [decide(engine, line.split(",")[0]) for line in lines]
-    found = evaluate(bundle, data / "some.csv").figures
+    found = evaluate([bundle], data / "some.csv").figures
     assert found["macro_f1"] == pytest.approx(f1_score(truth, guess, average="macro"))
     assert found["weighted_f1"] == pytest.approx(f1_score(truth, guess, average="weighted"))
 

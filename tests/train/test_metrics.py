@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import spearmanr
 from sklearn import metrics as sk
 
 from train.calibrate import surprise, temperature
-from train.metrics import confusion, scores
+from train.metrics import confusion, rank_correlation, scores
 
 labels = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=60)
 
@@ -76,3 +77,9 @@ def test_surprise_equals_scikit_learn() -> None:
     logits, truth = rng.normal(0, 3, (40, 7)), rng.integers(0, 7, 40)
     odds = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     assert surprise(logits, truth) == pytest.approx(sk.log_loss(truth, odds, labels=range(7)))
+
+
+def test_rank_correlation_equals_scipy_with_ties() -> None:
+    a, b = np.random.default_rng(0).integers(0, 9, (2, 60)).astype(np.float64)
+    assert rank_correlation(a, b) == pytest.approx(spearmanr(a, b).statistic)
+    assert rank_correlation(a, np.zeros(60)) is None

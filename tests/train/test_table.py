@@ -19,7 +19,7 @@ def test_open_table_reads_labels_groups_and_splits(tmp_path: Path) -> None:
         tmp_path, "\ufeffpath, label, group, split\r\na.png, Happy ,p1,dev\r\nb.png,fear,,\r\n"
     )
     first, second = table.open_table(path, "face").rows
-    assert (first.source, first.label, first.group, first.part) == (
+    assert (first.sources["path"], first.label, first.group, first.part) == (
         "a.png",
         "happiness",
         "p1",

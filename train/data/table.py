@@ -3,8 +3,8 @@
 import csv
 import functools
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from train.data import CORPORA
 from train.data.samples import DataError, Input, Part, Samples, check_file, one_hot
 from train.data.sound import read_sound
 
-COLUMNS: Final = ("path", "text", "label", "group", "split")
+COLUMNS: Final = ("path", "face", "voice", "text", "label", "group", "split")
 
 _IN_ARCHIVE: Final = re.compile(r"npz:(?P<path>.+)#(?P<index>\d{1,18})")
 _PARTS: Final[dict[str, Part]] = {"train": "train", "valid": "valid", "dev": "valid"}
@@ -49,8 +49,9 @@ class UnreadableFilesError(CredenceError):
 class Row:
     """One line of a table."""
 
-    source: str
-    """A path, absolute or relative to the table's folder, `npz:file.npz#index`, or a text."""
+    sources: Mapping[str, str]
+    """By column, a path, absolute or relative to the table's folder, `npz:file.npz#index`, or a
+    text; what is missing is left out. At least one is there."""
     label: Emotion
     group: str
     """Who is seen or heard; empty where the table does not say."""
@@ -63,26 +64,41 @@ class Table:
     """A table whose rows are checked and whose files are not read yet."""
 
     path: Path
+    columns: Mapping[Modality, str]
+    """Where each modality stands."""
     rows: list[Row]
-    unreadable: list[str]
-    """What was wrong with each file that `inputs` has skipped so far."""
+    unreadable: list[str] = field(default_factory=list)
+    """What was wrong with each row that was skipped so far."""
 
     def inputs(self, kind: Modality) -> Iterator[tuple[Row, Input]]:
-        """Read the rows' files one by one, skipping unreadable ones.
+        """Read one modality of the rows that have it, as `items` reads all."""
+        for row, items in self.items():
+            if kind in items:
+                yield row, items[kind]
+
+    def items(self) -> Iterator[tuple[Row, dict[Modality, Input]]]:
+        """Read the rows' files one by one, skipping rows with an unreadable one.
 
         Raises UnreadableFilesError as soon as more than 1 % are.
         """
         for row in self.rows:
             try:
-                item = _load(self.path.parent, row.source, kind)
+                yield row, self._read(row)
             except DataError as error:
-                self.unreadable.append(str(error))
-                if len(self.unreadable) > _UNREADABLE_SHARE * len(self.rows):
-                    raise UnreadableFilesError(
-                        self.path, self.unreadable, len(self.rows)
-                    ) from error
-                continue
-            yield row, item
+                self.skip(str(error))
+
+    def skip(self, problem: str) -> None:
+        """Count a row that cannot be read; raise UnreadableFilesError when more than 1 % are."""
+        self.unreadable.append(problem)
+        if len(self.unreadable) > _UNREADABLE_SHARE * len(self.rows):
+            raise UnreadableFilesError(self.path, self.unreadable, len(self.rows))
+
+    def _read(self, row: Row) -> dict[Modality, Input]:
+        return {
+            kind: _load(self.path.parent, row.sources[column], kind)
+            for kind, column in self.columns.items()
+            if column in row.sources
+        }
 
 
 def read(path: Path, kind: Modality, part: Part) -> Samples:
@@ -96,31 +112,30 @@ def read(path: Path, kind: Modality, part: Part) -> Samples:
     if not rows:
         raise TableError(path, f"has no row to {part}; mark some in a column split")
     _check_groups(path, whole.rows)
-    read_rows = list(Table(path, rows, []).inputs(kind))
+    read_rows = list(Table(path, whole.columns, rows).inputs(kind))
     return Samples(
         [item for _, item in read_rows],
         one_hot([row.label for row, _ in read_rows]),
         tuple(path.name for _ in read_rows),
-        tuple(row.source for row, _ in read_rows),
+        tuple(row.sources[whole.columns[kind]] for row, _ in read_rows),
         tuple(row.group for row, _ in read_rows),
     )
 
 
-def open_table(path: Path, kind: Modality) -> Table:
-    """Read and check a table for an engine of a kind; raise TableError at the first fault."""
-    source = _column(kind)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = csv.DictReader(file, skipinitialspace=True)
-            _check_columns(path, lines.fieldnames, source)
-            rows = [_row(path, line, source, lines.line_num) for line in lines]
-    except FileNotFoundError as error:
-        raise TableError(path, "no such file") from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise TableError(path, "is no CSV file in UTF-8 that can be read") from error
-    if not rows:
-        raise TableError(path, "has no rows below its header")
-    return Table(path, rows, [])
+def open_table(path: Path, *kinds: Modality) -> Table:
+    """Read and check a table for engines of these kinds; raise TableError at the first fault.
+
+    A single kind stands in the column `path` or `text`, or in one of its own name where there is
+    no `path`; several stand in one of their own name each, where an empty cell is a missing one.
+    """
+    columns = [kind if len(kinds) > 1 else _column(kind) for kind in kinds]
+    found, rows = _read_rows(path, columns, instead=kinds)
+    return Table(path, dict(zip(kinds, found, strict=True)), rows)
+
+
+def open_recordings(path: Path) -> Table:
+    """Read and check a table of recordings in a column `path`, as `open_table` does."""
+    return Table(path, {}, _read_rows(path, ["path"])[1])
 
 
 def write_corpus(corpus: str, data: Path, path: Path, part: Part) -> None:
@@ -142,23 +157,43 @@ def _column(kind: Modality) -> str:
     return "text" if kind == "text" else "path"
 
 
-def _check_columns(path: Path, found: Any, source: str) -> None:
+def _read_rows(
+    path: Path, columns: Sequence[str], instead: Sequence[str] = ()
+) -> tuple[Sequence[str], list[Row]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = csv.DictReader(file, skipinitialspace=True)
+            if list(columns) == ["path"] and "path" not in (lines.fieldnames or ()):
+                columns = [name for name in instead if name in (lines.fieldnames or ())] or columns
+            _check_columns(path, lines.fieldnames, columns)
+            rows = [_row(path, line, columns, lines.line_num) for line in lines]
+    except FileNotFoundError as error:
+        raise TableError(path, "no such file") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise TableError(path, "is no CSV file in UTF-8 that can be read") from error
+    if not rows:
+        raise TableError(path, "has no rows below its header")
+    return columns, rows
+
+
+def _check_columns(path: Path, found: Any, sources: Sequence[str]) -> None:
     if not found:
         raise TableError(path, "is empty; its first line must name the columns")
     twice = sorted({column for column in COLUMNS if found.count(column) > 1})
     if twice:
         raise TableError(path, f"has the column {' and '.join(twice)} twice")
-    missing = [column for column in (source, "label") if column not in found]
+    missing = [column for column in (*sources, "label") if column not in found]
     if missing:
         raise TableError(
             path, f"has no column {' and no column '.join(missing)}, only {', '.join(found)}"
         )
 
 
-def _row(path: Path, line: dict[str, str | None], source: str, number: int) -> Row:
+def _row(path: Path, line: dict[str, str | None], columns: Sequence[str], number: int) -> Row:
     cells = {key: (line.get(key) or "").strip() for key in COLUMNS}
-    if not cells[source]:
-        raise TableError(path, f"the {source} is empty", number)
+    sources = {column: cells[column] for column in columns if cells[column]}
+    if not sources:
+        raise TableError(path, f"the {' and the '.join(columns)} is empty", number)
     try:
         label = emotion_named(cells["label"])
     except UnknownLabelError as error:
@@ -166,7 +201,7 @@ def _row(path: Path, line: dict[str, str | None], source: str, number: int) -> R
     split = cells["split"].lower()
     if split and split not in _PARTS:
         raise TableError(path, f"the split {split!r} is not train or valid", number)
-    return Row(cells[source], label, cells["group"], _PARTS.get(split))
+    return Row(sources, label, cells["group"], _PARTS.get(split))
 
 
 def _check_groups(path: Path, rows: list[Row]) -> None:

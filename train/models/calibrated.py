@@ -7,8 +7,8 @@ from engines.opinion import LEAST_UNCERTAINTY
 
 SIGNS = 12
 """Numbers of `signs`, which the chance of being right is read from."""
-COMMON = 0.05
-"""Held-out inputs lie farther out than this share of them before their evidence fades."""
+COMMON = 0.995
+"""As far out as this share of held-out inputs, evidence is whole; fading sooner costs right ones."""
 _LEAST = 1e-6
 _NEAREST = 1e-12
 
@@ -18,7 +18,7 @@ class Calibrated(nn.Module):
 
     With p = softmax(logits / T): 1 - u = ĉ·d, b = (1 - u)·p, e = K·b / u. ĉ is the chance that
     argmax p is right, log-odds(ĉ) = log-odds(max p) + w·signs(p). d in [0, 1] is 1 where the
-    embedding is no stranger than 95 % of held-out ones, and falls to 0 from there.
+    embedding is no stranger than 99.5 % of held-out ones, and falls to 0 from there.
     """
 
     temperature: Tensor
@@ -33,8 +33,8 @@ class Calibrated(nn.Module):
         """Take what was fitted.
 
         ``temperature`` (), ``weights`` (12,), ``centres`` (≤ K, D) of the classes' embeddings,
-        whitened by ``whiten`` (D, D), and ``tail`` (2,), mean and deviation of held-out
-        embeddings' log distance.
+        whitened by ``whiten`` (D, D), and ``tail`` (2,), the 99.5 % quantile and the deviation of
+        held-out embeddings' log distance.
         """
         super().__init__()
         for name, value in (
@@ -73,9 +73,9 @@ def distance(embedding: Tensor, centres: Tensor, whiten: Tensor) -> Tensor:
 
 
 def familiarity(distance: Tensor, tail: Tensor) -> Tensor:
-    """Return d (B,) in [0, 1]: how rare a log distance this large is, over 5 %, at most 1."""
-    rare = 0.5 * (1 - torch.erf((distance - tail[0]) / (tail[1] * 2**0.5)))
-    return (rare / COMMON).clamp(max=1)
+    """Return d (B,) in [0, 1] for log distances (B,): exp(-x²/2), x deviations beyond the tail."""
+    beyond = ((distance - tail[0]) / tail[1]).clamp(min=0)
+    return (-beyond.square() / 2).exp()
 
 
 def _odds(p: Tensor) -> Tensor:
