@@ -19,8 +19,6 @@ from benchmarks.multiview.data import (
 from benchmarks.multiview.kernel import Geometry, KernelRidge
 from benchmarks.multiview.methods import most_uncertain
 
-pytest.importorskip("torch", reason="the evidential nets are trained with torch")
-
 
 def views(n: int = 150, classes: int = 3, count: int = 3) -> Views:
     rng = np.random.default_rng(0)
