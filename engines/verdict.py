@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from engines.errors import CredenceError
 from engines.fusion import Rule, combine, discount_conflict, largest_conflict
@@ -21,7 +22,7 @@ from engines.manifest import (
     check_files,
     read_manifest,
 )
-from engines.opinion import Opinion
+from engines.opinion import Array, Opinion
 from engines.quality import MEASURES, Quality
 
 MODALITIES: Final[tuple[Modality, ...]] = ("face", "voice", "text")
@@ -58,6 +59,8 @@ class Verdict:
     the projected probability where it is not; 0 without an emotion."""
     trusted: bool
     reason: Reason
+    threshold: Threshold | None = None
+    """What the policy certifies for the present modalities, reached or not."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,6 +74,17 @@ class Judgement:
     conflict: float
     """In [0, 1], the largest between any two modalities."""
     verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Weighed:
+    """Opinions of one sample or of a batch (...), discounted and combined."""
+
+    trust: Mapping[Modality, Array]
+    """(...) or one for all."""
+    fused: Opinion
+    conflict: Array
+    """(...)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +108,26 @@ class Policy:
         qualities: Mapping[Modality, Quality] = MappingProxyType({}),
     ) -> Judgement:
         """Discount, combine and decide. A missing modality may be left out: it is vacuous."""
-        trust = {m: self._trust(m, qualities.get(m, {})) for m in opinions}
-        views = [opinions[m].discount(trust[m]) for m in opinions] or [_NOTHING]
-        fused = combine(discount_conflict(views), self.rule)
+        weighed = self.weigh(opinions, qualities)
         present = [m for m, opinion in opinions.items() if opinion.uncertainty < 1.0]
         return Judgement(
-            trust=MappingProxyType(trust),
-            fused=fused,
-            conflict=float(largest_conflict(views)),
-            verdict=self._decide(fused, present),
+            trust=MappingProxyType({m: float(t) for m, t in weighed.trust.items()}),
+            fused=weighed.fused,
+            conflict=float(weighed.conflict),
+            verdict=self._decide(weighed.fused, present),
         )
 
-    def _trust(self, modality: Modality, quality: Quality) -> float:
+    def weigh(
+        self,
+        opinions: Mapping[Modality, Opinion],
+        qualities: Mapping[Modality, Mapping[str, npt.ArrayLike]],
+    ) -> Weighed:
+        """Discount and combine one sample, or a batch of them at once."""
+        trust = {m: self._trust(m, qualities.get(m, {})) for m in opinions}
+        views = [opinions[m].discount(trust[m]) for m in opinions] or [_NOTHING]
+        return Weighed(trust, combine(discount_conflict(views), self.rule), largest_conflict(views))
+
+    def _trust(self, modality: Modality, quality: Mapping[str, npt.ArrayLike]) -> Array:
         """Reliability times the least of what the measures allow; what was not measured is free.
 
         The least, since measures overlap (a far face is small and blurred): a product would
@@ -113,7 +135,8 @@ class Policy:
         """
         curves = self.quality.get(modality, {})
         allowed = [read_off(curve, quality[m]) for m, curve in curves.items() if m in quality]
-        return self.reliability.get(modality, 1.0) * min(allowed, default=1.0)
+        least = np.min(allowed, axis=0) if allowed else 1.0
+        return np.asarray(self.reliability.get(modality, 1.0) * least)
 
     def _decide(self, fused: Opinion, present: list[Modality]) -> Verdict:
         if not present or fused.uncertainty >= 1.0:
@@ -122,7 +145,7 @@ class Policy:
         together = "+".join(sorted(present))
         confidence = float(fused.projected[best])
         if curve := self.calibration.get(together):
-            confidence = read_off(curve, confidence)
+            confidence = float(read_off(curve, confidence))
         threshold = self.thresholds.get(together)
         if threshold is None:
             reason = Reason.UNCERTIFIED
@@ -130,7 +153,8 @@ class Policy:
             reason = Reason.BELOW_THRESHOLD
         else:
             reason = Reason.CERTIFIED
-        return Verdict(EMOTIONS[best], confidence, reason is Reason.CERTIFIED, reason)
+        trusted = reason is Reason.CERTIFIED
+        return Verdict(EMOTIONS[best], confidence, trusted, reason, threshold)
 
 
 UNCERTIFIED: Final = Policy(
@@ -173,6 +197,7 @@ def open_policy(path: Path, engines: Mapping[Modality, str]) -> Policy:
     )
 
 
-def read_off(curve: Curve, x: float) -> float:
-    """Return the height of a curve at a place; beyond its ends, that of the end."""
-    return float(np.interp(x, *curve))
+def read_off(curve: Curve, x: npt.ArrayLike) -> Array:
+    """Return the height (...) of a curve at places (...); beyond its ends, that of the end."""
+    height: Array = np.interp(np.asarray(x, dtype=np.float64), *curve)
+    return height

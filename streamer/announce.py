@@ -66,6 +66,7 @@ class Announcer:
                 confidence=verdict.confidence,
                 trusted=verdict.trusted,
                 reason=verdict.reason,
+                threshold=verdict.threshold,
                 belief=_belief(judged.judgement.fused),
                 uncertainty=float(judged.judgement.fused.uncertainty),
                 conflict=judged.judgement.conflict,

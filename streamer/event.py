@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from engines.labels import EMOTIONS, Emotion
-from engines.manifest import Modality
+from engines.manifest import Modality, Threshold
 from engines.verdict import MODALITIES, Reason
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
@@ -123,6 +123,9 @@ class EmotionData(_Part):
     """Whether the policy certifies a verdict of this confidence. Act on these alone."""
     reason: Reason
     """Why it is trusted or not."""
+    threshold: Threshold | None = None
+    """The certified threshold for the present modalities and the guarantee behind it; null where
+    nothing is certified."""
     belief: Belief
     """The fused opinion, after discount by trust and conflict."""
     uncertainty: Share

@@ -61,6 +61,35 @@ def correction(signs: Float, odds: Float, right: npt.NDArray[np.bool_]) -> Float
     return weights
 
 
+def rising(x: Float, y: Float, points: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return at most so many points, ascending, of a curve through (x, y) that never falls.
+
+    ``x`` and ``y`` (N,) are averaged in runs of equal size, equal x in one run, and the averages
+    made monotone by pooling adjacent violators (Ayer et al. 1955).
+    """
+    order = np.argsort(x, kind="stable")
+    x, y = x[order], y[order]
+    edges = np.searchsorted(x, np.quantile(x, np.linspace(0, 1, points + 1)[1:-1]), side="right")
+    starts = np.unique(np.concatenate([[0], edges[edges < len(x)]]))
+    sizes = np.diff([*starts, len(x)]).astype(np.float64)
+    across = np.add.reduceat(x, starts) / sizes
+    height = pooled(np.add.reduceat(y, starts) / sizes, sizes)
+    return tuple(across.tolist()), tuple(height.tolist())
+
+
+def pooled(y: Float, weight: Float) -> Float:
+    """Return the rising values (N,) nearest to y (N,), each of a weight: isotonic regression."""
+    blocks: list[tuple[float, float, int]] = []  # mean, weight, length
+    for value, heavy in zip(y.tolist(), weight.tolist(), strict=True):
+        mean, total, length = value, heavy, 1
+        while blocks and blocks[-1][0] >= mean:
+            before, weighed, more = blocks.pop()
+            mean = (mean * total + before * weighed) / (total + weighed)
+            total, length = total + weighed, length + more
+        blocks.append((mean, total, length))
+    return np.concatenate([np.full(length, mean) for mean, _, length in blocks])
+
+
 def _doubt(odds: Float, right: npt.NDArray[np.bool_]) -> float:
     """Return the mean negative log-likelihood of being right at log-odds (N,)."""
     return float(np.logaddexp(0.0, np.where(right, -odds, odds)).mean())

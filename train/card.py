@@ -5,6 +5,7 @@ from textwrap import dedent
 
 from engines.manifest import Modality, PolicyManifest
 from engines.preprocess import VERSIONS
+from train.certify import Certified, Uncertified
 from train.recipe import Recipe
 from train.results import Results
 
@@ -66,6 +67,12 @@ medicine. Not for inferring emotions at workplaces or in education, which the EU
 1 - u of one segment was calibrated, on the validation data of the same corpora. The confidence of
 a verdict is read from the projected probability; it is lower, and not calibrated.
 """
+_PROMISE = """\
+`paired` samples are real moments. `label-matched` ones pair samples of different people and corpora
+by their label, which is synthetic (ours): what one modality shows tells nothing of the other beyond
+the label. Half of the samples that a shipped threshold was certified on are clean; the others are
+corrupted, or of a swapped modality. Nothing is promised for people, places and languages unlike
+them: `credence-train calibrate` certifies thresholds on your own recordings."""
 _ACTED = """\
 People, languages, cameras and rooms unlike those in the data are judged worse than the figures
 say, and nothing here measures how much worse. Acted emotion is stronger than the emotion of
@@ -120,36 +127,73 @@ def engine_card(recipe: Recipe, results: Results, sources: tuple[str, ...], para
     )
 
 
-def policy_card(manifest: PolicyManifest) -> str:
-    """Return the card of a policy that certifies nothing, in Markdown."""
-    rows = [
-        f"| {kind} | `{engine}` | {manifest.reliability[kind]:.3f} |"
+def policy_card(manifest: PolicyManifest, found: Mapping[str, Certified | Uncertified]) -> str:
+    """Return the card of a policy, in Markdown; ``found`` is by modalities, as thresholds are."""
+    engines = [
+        f"| {kind} | `{engine}` | {manifest.reliability[kind]:g} |"
+        f" {', '.join(manifest.quality.get(kind, {})) or 'none'} |"
         for kind, engine in manifest.engines.items()
     ]
-    text = f"""\
+    head = f"""\
         # {manifest.name}
 
-        How the opinions of the engines below become one verdict: discount by reliability, discount
-        by conflict, then the rule `{manifest.rule}`.
+        How the opinions of the engines below become one verdict: discount by reliability and by
+        quality, discount by conflict, then the rule `{manifest.rule}`; a monotone curve makes a
+        confidence of the highest projected probability. All of it was fitted on people that no
+        engine was trained on (ours; `docs/training.md` says how).
 
-        | Modality | Engine | Reliability |
-        | --- | --- | --- |
+        | Modality | Engine | Reliability | Trusted less as these measures fall |
+        | --- | --- | --- | --- |
         """
-    return (
-        dedent(text)
-        + "\n".join(rows)
-        + dedent(f"""
-
-        The reliability (ours) is each engine's accuracy on the people it was validated on: a first
-        estimate, to be replaced by fitted ones. No threshold is certified, so every verdict is
-        `trusted: false, reason: uncertified`.
-
-        ## Licence
-        {manifest.licence}
-
-        """)
-        + _USE.format(limits=_ACTED)
+    return "\n".join(
+        [
+            dedent(head) + "\n".join(engines),
+            "",
+            "## Certified thresholds",
+            *_certificates(manifest, found),
+            "",
+            "## Licence",
+            manifest.licence,
+            "",
+            _USE.format(limits=_ACTED),
+        ]
     )
+
+
+def _certificates(
+    manifest: PolicyManifest, found: Mapping[str, Certified | Uncertified]
+) -> list[str]:
+    rows = [
+        "| Modalities | Trusted from | Precision promised | Trusted samples | which count like |"
+        " right of them | share trusted | Basis |",
+        "| --- |" + " --- |" * 7,
+    ]
+    for name, c in found.items():
+        held = manifest.thresholds.get(name)
+        if isinstance(c, Certified) and held:
+            rows.append(
+                f"| {name} | {c.confidence:.3f} | {c.target:g}, with probability {1 - c.delta:g} |"
+                f" {c.n:,} | {c.effective_n:,} | {c.precision:.3f} | {c.coverage:.3f} |"
+                f" {held.basis} |"
+            )
+    others = [f"- {name}: {c.reason}." for name, c in found.items() if isinstance(c, Uncertified)]
+    kept = [
+        f"- {name}: as before, from {held.confidence:.3f}."
+        for name, held in manifest.thresholds.items()
+        if held and name not in found
+    ]
+    return [
+        *rows,
+        "",
+        *(
+            ["Not certified, so that such verdicts are never trusted:", "", *others]
+            if others
+            else []
+        ),
+        *(["Kept from the policy that this one was made of:", "", *kept] if kept else []),
+        "",
+        _PROMISE,
+    ]
 
 
 def licence_of(licences: Mapping[Modality, str]) -> str:

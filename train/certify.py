@@ -16,7 +16,9 @@ from train.checks import Bools, Floats, TrustError, check_decisions
 
 CANDIDATES: Final = 20
 FEWEST: Final = 50
-"""Trusted samples at the first candidate."""
+"""Trusted samples at the first candidate, as many as independent ones."""
+_PLANNED: Final = 0.05
+"""What is taken for the correlation within a person until samples have been tested."""
 FEWEST_PEOPLE: Final = 6
 """With fewer, simulated promises were broken too often; the tests hold them from here on."""
 
@@ -56,12 +58,14 @@ def certify(
     *,
     target: float = 0.9,
     delta: float = 0.05,
+    at_least: float = 0.0,
 ) -> Certified | Uncertified:
     """Return the lowest threshold whose precision is at least the target, with certainty 1 - delta.
 
     ``correct`` (N,) bool, ``confidence`` (N,) in [0, 1], ``groups`` (N,) who each sample is of.
     Candidates are fixed by the confidences alone and tested from the strictest down; the first
-    that fails ends it. The promise is for new samples of the same kind (and new people), not for
+    that fails ends it. ``at_least``, chosen on other samples, is the last one where it is larger
+    than 0. The promise is for new samples of the same kind (and new people), not for
     another domain. Raises TrustError for impossible input.
     """
     right, sure = check_decisions(correct, confidence)
@@ -77,18 +81,23 @@ def certify(
             f"samples of {known} people say too little about others; "
             f"at least {FEWEST_PEOPLE} people are needed"
         )
-    return _walk_down(right, sure, people, target, delta)
+    thresholds = candidates(sure, people)
+    if at_least > 0:
+        thresholds = np.append(thresholds[thresholds > at_least], at_least)
+    return _walk_down(right, sure, people, thresholds, target, delta)
 
 
-def candidates(confidence: Floats) -> Floats:
-    """Return at most 20 thresholds, strictest first, from the confidences (N,), N ≥ 50, alone.
+def candidates(confidence: Floats, people: npt.NDArray[np.generic]) -> Floats:
+    """Return at most 20 thresholds, strictest first, from confidences (N,) and people (N,) alone.
 
-    The first trusts the 50 surest samples (more where confidences are equal), the last all; the
-    number of trusted samples grows evenly between them.
+    The first trusts as many of the surest samples as count like 50 independent ones, at a
+    correlation of 0.05 within a person; the last all. The number grows evenly between them.
     """
-    falling = np.sort(confidence)[::-1]
-    counts = np.linspace(FEWEST, len(falling), CANDIDATES).round().astype(int)
-    return np.unique(falling[counts - 1])[::-1]
+    order = np.argsort(-confidence, kind="stable")
+    counts = np.linspace(FEWEST, len(order), CANDIDATES).round().astype(int)
+    enough = (n for n in counts if effective_size(people[order[:n]], _PLANNED) >= FEWEST)
+    counts = np.linspace(next(enough, len(order)), len(order), CANDIDATES).round().astype(int)
+    return np.unique(confidence[order][counts - 1])[::-1]
 
 
 def effective_size(
@@ -148,15 +157,22 @@ def chance(errors: int, n: int, precision: float) -> float:
 
 
 def _walk_down(
-    right: Bools, sure: Floats, people: npt.NDArray[np.generic], target: float, delta: float
+    right: Bools,
+    sure: Floats,
+    people: npt.NDArray[np.generic],
+    thresholds: Floats,
+    target: float,
+    delta: float,
 ) -> Certified | Uncertified:
     found: Certified | Uncertified = Uncertified("there are no samples")
     overall = intraclass_correlation(right, people)
-    for threshold in candidates(sure):
+    for threshold in thresholds:
         chosen = sure >= threshold
         # Few samples hide a correlation, so the larger of the two counts.
         rho = max(overall, intraclass_correlation(right[chosen], people[chosen]))
         n, errors = int(chosen.sum()), int((chosen & ~right).sum())
+        if n < FEWEST:
+            return Uncertified(f"only {n} samples reach a confidence of {threshold:.3f}")
         size = math.floor(effective_size(people[chosen], rho, delta))
         # Rounded to the safe side: fewer samples, more errors.
         bound = lower_bound(math.ceil(errors * size / n - 1e-9), size, delta)

@@ -18,6 +18,9 @@ app = typer.Typer(
 )
 
 Data = Annotated[Path, typer.Option(help="The folder that holds the corpora or tables.")]
+Output = Annotated[Path, typer.Option(help="The policy's folder; replaced if it is one.")]
+Precision = Annotated[float, typer.Option(help="The share of trusted verdicts that is right.")]
+Delta = Annotated[float, typer.Option(help="The chance that the promise may fail with.")]
 _EXTRA = {"torch", "onnx", "onnxscript", "tensorboard", "matplotlib"}
 
 
@@ -42,12 +45,17 @@ def fit(
     run: Annotated[Path, typer.Option(help="The run's folder; an interrupted run continues.")],
     device: Annotated[str, typer.Option(help="cpu or cuda; by default what is there.")] = "",
     stop_after: Annotated[int | None, typer.Option(min=1, help="Stop at this epoch.")] = None,
+    fold: Annotated[
+        str,
+        typer.Option(metavar="K/N", help="Hold out the K-th of N groups of people, of both parts."),
+    ] = "",
 ) -> None:
     """Train a recipe's network in a run folder, or continue its training."""
     from train.fit import fit as train
-    from train.recipe import read_recipe
+    from train.recipe import of_fold, read_recipe
 
-    train(read_recipe(recipe), data, run, device=device, stop_after=stop_after)
+    asked = of_fold(read_recipe(recipe), fold) if fold else read_recipe(recipe)
+    train(asked, data, run, device=device, stop_after=stop_after)
 
 
 @app.command()
@@ -120,13 +128,38 @@ def evaluate(
 
 @app.command()
 def policy(
-    engines: Annotated[list[Path], typer.Argument(help="The folders of the engines.")],
-    output: Annotated[Path, typer.Option(help="The policy's folder; replaced if it is one.")],
+    engines: Annotated[
+        list[Path],
+        typer.Argument(help="The folders of the engines, and of those trained in folds."),
+    ],
+    data: Data,
+    output: Output,
+    precision: Precision = 0.9,
+    delta: Delta = 0.05,
 ) -> None:
-    """Write a first policy for engines, which certifies nothing."""
+    """Fit the policy of engines on the held-out people of their corpora, and certify it."""
     from train.policy import write_policy
 
-    write_policy(engines, output)
+    _print_found(write_policy(engines, data, output, target=precision, delta=delta).found)
+
+
+@app.command()
+def calibrate(
+    bundles: Annotated[
+        list[Path],
+        typer.Argument(metavar="BUNDLE", help="Engines of different kinds, and their policy."),
+    ],
+    data: Annotated[
+        Path, typer.Option(metavar="CSV", help="Your own samples, in a table as of `evaluate`.")
+    ],
+    output: Output = Path("policy"),
+    precision: Precision = 0.9,
+    delta: Delta = 0.05,
+) -> None:
+    """Certify thresholds on your own recordings, as a new policy of the same engines."""
+    from train.site import calibrate as certify
+
+    _print_found(certify(bundles, data, output, target=precision, delta=delta).found)
 
 
 @app.command()
@@ -148,6 +181,19 @@ def _print(summary: Mapping[str, Any]) -> None:
             low_high = summary["intervals"].get(name)
             interval = "  [{:.4g}, {:.4g}]".format(*low_high) if low_high else ""
             print(f"{name:20} {'-' if value is None else format(value, '.4g')}{interval}")
+
+
+def _print_found(found: Mapping[str, Any]) -> None:
+    from train.certify import Certified
+
+    for name, c in found.items():
+        if isinstance(c, Certified):
+            print(
+                f"{name:16} trusted from {c.confidence:.3f}: {c.precision:.3f} of {c.n} right (they"
+                f" count like {c.effective_n}), {c.coverage:.3f} of all trusted"
+            )
+        else:
+            print(f"{name:16} uncertified: {c.reason}")
 
 
 if __name__ == "__main__":

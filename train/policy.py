@@ -1,48 +1,183 @@
-"""A first policy for a set of engines: reliabilities as measured, nothing certified."""
+"""The policy of a set of engines, fitted and certified on people that none was trained on."""
 
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from itertools import combinations
 from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
 
 from engines.engine import Engine, open_engine
 from engines.fusion import Rule
-from engines.manifest import BrokenBundleError, PolicyManifest, sha256, write_manifest
+from engines.manifest import (
+    Curve,
+    Modality,
+    PolicyManifest,
+    Threshold,
+    sha256,
+    write_manifest,
+)
+from engines.verdict import MODALITIES, Policy, read_off
 from train.bundle import ExportError, replacing
 from train.card import licence_of, policy_card
+from train.certify import Certified, Uncertified
+from train.data.samples import fold_of
+from train.moments import fuse, mixture
+from train.prepare import read_part
+from train.recipe import Recipe, parse_recipe
+from train.thresholds import MOMENTS, Views, confidence, threshold
+from train.views import View, view
+from train.weigh import combination, curves
+
+FIFTHS: Final = 5
+_FIT: Final = (0, 1)
+_TEST: Final = (2, 3)
+"""Of the fifths of an engine's own validation people; the last is left to be measured on."""
 
 
-def write_policy(engines: list[Path], output: Path) -> None:
-    """Write the policy of engines of different kinds: Dempster's rule, no threshold.
+Basis = Literal["paired", "label-matched"]
 
-    Raises ExportError for two of one kind, BrokenBundleError for one without figures.
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A policy, and what certifies each set of modalities that was tried, or why nothing does."""
+
+    policy: Policy
+    found: Mapping[str, Certified | Uncertified]
+    """By the modalities, sorted and joined by +; thresholds are of confidence."""
+
+
+def write_policy(
+    bundles: Sequence[Path], data: Path, output: Path, *, target: float = 0.9, delta: float = 0.05
+) -> Fitted:
+    """Fit and write the policy of engines of different kinds, on their corpora's held-out people.
+
+    Engines trained in folds may be named beside the one that they stand for: then the opinions
+    of each on the people that it never met are fitted on instead. Progress goes to standard
+    error. Raises ExportError for two of one kind, and what reading data and bundles raises.
     """
-    opened = {engine.manifest.kind: engine for engine in map(open_engine, engines)}
-    if len(opened) < len(engines):
-        raise ExportError(output, "two engines are of the same kind; name one of each")
+    engines = [(engine, recipe_of(engine)) for engine in map(open_engine, bundles)]
+    shipped = {e.manifest.kind: e for e, recipe in engines if recipe.fold is None}
+    if len(shipped) < sum(recipe.fold is None for _, recipe in engines) or not shipped:
+        raise ExportError(output, "name one engine of each kind, beside those trained in folds")
+    views = {}
+    for kind in sorted(shipped, key=MODALITIES.index):
+        folds = [e for e, recipe in engines if recipe.fold and recipe.kind == kind]
+        views[kind] = _halves(shipped[kind], folds, data)
+    fit, test = ({kind: halves[i] for kind, halves in views.items()} for i in (0, 1))
+    fitted = fit_policy(fit, test, target, delta)
+    save(fitted, output, "label-matched", shipped)
+    return fitted
+
+
+def fit_policy(fit: Views, test: Views, target: float, delta: float) -> Fitted:
+    """Fit trust, rule and confidences, and certify a threshold for each set of modalities.
+
+    ``fit`` and ``test`` are of different people. Confidences are fitted on both, which moves no
+    certificate: that is about the order of verdicts, and confidences keep it.
+    """
+    policy = Policy("fitted", "", Rule.DEMPSTER, {}, {}, {k: curves(v) for k, v in fit.items()})
+    policy = combination(mixture(fit, MOMENTS, seed=1), policy)
+    found, calibration = {}, {}
+    for kinds in (some for n in range(1, len(fit) + 1) for some in combinations(fit, n)):
+        own, others = ({kind: views[kind] for kind in kinds} for views in (fit, test))
+        both = mixture(own, MOMENTS, seed=4) + mixture(others, MOMENTS, seed=5)
+        name = "+".join(sorted(kinds))
+        calibration[name] = confidence(fuse(policy, both))
+        found[name] = confident(calibration[name], threshold(policy, own, others, target, delta))
+    thresholds = {
+        name: stored(f, digest(test), "label-matched" if "+" in name else "paired")
+        for name, f in found.items()
+    }
+    return Fitted(replace(policy, calibration=calibration, thresholds=thresholds), found)
+
+
+def stored(found: Certified | Uncertified, data: str, basis: Basis) -> Threshold | None:
+    """Return what a policy keeps of a certificate that rests on data of a SHA-256."""
+    if isinstance(found, Uncertified):
+        return None
+    return Threshold(
+        # Rounded down to the decimals that events have.
+        confidence=math.floor(found.confidence * 1e9) / 1e9,
+        target=found.target,
+        delta=found.delta,
+        n=found.n,
+        data=data,
+        basis=basis,
+    )
+
+
+def save(fitted: Fitted, output: Path, name: str, engines: Mapping[Modality, Engine]) -> None:
+    """Write a policy's bundle, with its card; raises ExportError."""
+    policy = fitted.policy
     manifest = PolicyManifest(
-        format=1,
+        format=2,
         kind="policy",
-        name="uncertified",
-        engines={kind: engine.hash for kind, engine in opened.items()},
-        rule=Rule.DEMPSTER,
-        reliability={kind: round(_accuracy(engine), 4) for kind, engine in opened.items()},
-        thresholds={},
-        licence=licence_of({kind: e.manifest.licence for kind, e in opened.items()}),
+        name=name,
+        engines={kind: engine.hash for kind, engine in engines.items()},
+        rule=policy.rule,
+        reliability={kind: policy.reliability.get(kind, 1.0) for kind in engines},
+        quality={kind: dict(curves) for kind, curves in policy.quality.items()},
+        calibration=dict(policy.calibration),
+        thresholds=dict(policy.thresholds),
+        licence=licence_of({kind: e.manifest.licence for kind, e in engines.items()}),
         files={},
     )
     with replacing(output, "policy") as folder:
         card = folder / "MODEL_CARD.md"
-        card.write_text(policy_card(manifest), encoding="utf-8")
+        card.write_text(policy_card(manifest, fitted.found), encoding="utf-8")
         write_manifest(folder, manifest.model_copy(update={"files": {card.name: sha256(card)}}))
 
 
-def _accuracy(engine: Engine) -> float:
-    """Return the accuracy on all validation people of an engine's corpora together."""
-    training = engine.manifest.training
-    names = training.recipe.get("data")
-    try:
-        parts = [training.metrics[str(name)] for name in names]  # type: ignore[attr-defined]
-        right = sum((part["accuracy"] or 0.0) * (part["n"] or 0.0) for part in parts)
-        return right / sum(part["n"] or 0.0 for part in parts)
-    except (KeyError, TypeError, ZeroDivisionError) as error:
-        raise BrokenBundleError(
-            engine.path, "has no figures to be trusted by; export it again"
-        ) from error
+def digest(views: Views) -> str:
+    """Return the SHA-256 of what views hold: every truth and every opinion."""
+    whole = hashlib.sha256()
+    for seen in views.values():
+        whole.update(seen.truth.tobytes())
+        for look in seen.looks.values():
+            whole.update(look.opinion.belief.tobytes())
+    return whole.hexdigest()
+
+
+def recipe_of(engine: Engine) -> Recipe:
+    """Return the recipe that an engine was made by; raise RecipeError where it holds none."""
+    return parse_recipe(engine.manifest.training.recipe, engine.path)
+
+
+def confident(curve: Curve, found: Certified | Uncertified) -> Certified | Uncertified:
+    """Return a certificate of probability as one of the confidence that a curve makes of it."""
+    if isinstance(found, Uncertified):
+        return found
+    return replace(found, confidence=float(read_off(curve, found.confidence)))
+
+
+def _halves(engine: Engine, folds: Sequence[Engine], data: Path) -> tuple[View, View]:
+    """Return views of the people to fit on and of others to certify on, half of each corpus."""
+    recipe = recipe_of(engine)
+    fit, test = [], []
+    for name in recipe.data:
+        own = read_part(recipe, name, data, "valid")
+        if folds:
+            seen = _met_in_folds(folds, name, set(own.people), data)
+            fifth = fold_of(seen.people, 2) * 2
+        else:
+            seen = view(engine, own)
+            fifth = fold_of(seen.people, FIFTHS)
+        fit.append(seen.at(np.flatnonzero(np.isin(fifth, _FIT))))
+        test.append(seen.at(np.flatnonzero(np.isin(fifth, _TEST))))
+    return reduce(View.__add__, fit), reduce(View.__add__, test)
+
+
+def _met_in_folds(folds: Sequence[Engine], name: str, but: set[str], data: Path) -> View:
+    """Return what each fold's engine makes of the people that it never met, but for some."""
+    views = []
+    for fold in folds:
+        met = read_part(recipe_of(fold), name, data, "valid")
+        others = np.array([i for i, who in enumerate(met.people) if who not in but], dtype=np.int64)
+        if len(others):
+            views.append(view(fold, met.take(others)))
+    return reduce(View.__add__, views)

@@ -14,7 +14,7 @@ from engines.runtime import Batch
 from engines.window import FaceWindow, TextWindow, VoiceWindow, Window
 from train import augment, augment_text
 from train.data import CORPORA, table
-from train.data.samples import Array, DataError, Input, Part, Samples
+from train.data.samples import Array, DataError, Input, Part, Samples, fold_of
 from train.recipe import FaceRecipe, Recipe, RecipeError, TextRecipe
 
 
@@ -40,7 +40,16 @@ class Held:
 
 
 def read_part(recipe: Recipe, name: str, data: Path, part: Part) -> Samples:
-    """Read one of a recipe's corpora, or a table below the data folder."""
+    """Read one of a recipe's corpora, or a table below the data folder; of a fold, its share."""
+    if recipe.fold is None:
+        return _read(recipe, name, data, part)
+    own, folds = recipe.fold
+    everyone = _read(recipe, name, data, "train") + _read(recipe, name, data, "valid")
+    held = fold_of(everyone.people, folds) == own - 1
+    return everyone.take(np.flatnonzero(held if part == "valid" else ~held))
+
+
+def _read(recipe: Recipe, name: str, data: Path, part: Part) -> Samples:
     if name.endswith(".csv"):
         samples = table.read(data / name, recipe.kind, part)
         # Not the file's name alone: two folders may hold tables of the same name.

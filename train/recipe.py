@@ -32,6 +32,15 @@ def _rising(span: tuple[float, float]) -> tuple[float, float]:
 Span = Annotated[tuple[float, float], AfterValidator(_rising)]
 
 
+def _one_of(fold: tuple[int, int]) -> tuple[int, int]:
+    if not 1 <= fold[0] <= fold[1] or fold[1] < 2:
+        raise ValueError("a fold is one of two or more, such as 1/6")
+    return fold
+
+
+Fold = Annotated[tuple[int, int], AfterValidator(_one_of)]
+
+
 class RecipeError(CredenceError):
     """A recipe that is missing, not YAML, or says something that no recipe can say."""
 
@@ -190,6 +199,8 @@ class _Recipe(_Part):
     licence: str
     """Of the engine, which follows from its data."""
     seed: int = Field(default=0, ge=0, lt=2**63)
+    fold: Fold | None = None
+    """k of n: all people but the k-th of n groups train, whatever part they are in."""
     head: Head = CalibratedHead()
     optimise: Optimise
 
@@ -255,6 +266,16 @@ def parse_recipe(content: object, path: Path) -> Recipe:
         if first["type"] == "extra_forbidden":
             raise RecipeError(path, f"unknown key {where}{_nearest(where)}") from error
         raise RecipeError(path, f"{where}: {first['msg'].lower()}") from error
+
+
+def of_fold(recipe: Recipe, fold: str) -> Recipe:
+    """Return a recipe that holds out fold `K/N`; raise RecipeError where there is none."""
+    try:
+        one, folds = map(int, fold.split("/"))
+    except ValueError as error:
+        raise RecipeError(Path(recipe.name), f"{fold!r} is no fold; use one such as 1/6") from error
+    asked = recipe.model_dump() | {"fold": (one, folds)}
+    return parse_recipe(asked, Path(recipe.name))
 
 
 def _nearest(where: str) -> str:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.labels import EMOTIONS
-from engines.manifest import Modality
+from engines.manifest import Modality, Threshold
 from engines.opinion import Opinion
 from engines.verdict import UNCERTIFIED, Policy
 from engines.window import FaceWindow, VoiceWindow
@@ -73,6 +73,23 @@ def test_schema_requires_every_attribute(key: str) -> None:
     del wire[key]
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.Draft202012Validator(SCHEMA).validate(wire)
+
+
+def test_event_repeats_the_guarantee_behind_its_trust() -> None:
+    promise = Threshold(
+        confidence=0.4, target=0.9, delta=0.05, n=120, data="ab", basis="label-matched"
+    )
+    policy = replace(UNCERTIFIED, thresholds={"face": promise, "face+voice": None})
+    some: tuple[dict[Modality, Opinion], ...] = ({"face": HAPPY}, {"face": HAPPY, "voice": HAPPY})
+    wire = [
+        json.loads(announcer().event(judged(seen, policy=policy)).model_dump_json())
+        for seen in some
+    ]
+    jsonschema.Draft202012Validator(SCHEMA).validate(wire[0])
+    assert wire[0]["data"]["trusted"]
+    assert wire[0]["data"]["threshold"] == promise.model_dump()
+    assert wire[1]["data"]["threshold"] is None
+    assert not wire[1]["data"]["trusted"]
 
 
 def test_event_says_who_what_and_when() -> None:

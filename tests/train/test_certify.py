@@ -29,11 +29,18 @@ def test_lower_bound_equals_scipy(n: int, errors: int) -> None:
 
 def test_candidates_are_few_fixed_and_end_with_all() -> None:
     sure = np.random.default_rng(0).random(1000)
-    found = certify.candidates(sure)
+    found = certify.candidates(sure, alone(1000))
     assert len(found) == 20
     assert (sure >= found[0]).sum() == 50
     assert (sure >= found[-1]).all()
-    assert certify.candidates(np.full(60, 0.5)).tolist() == [0.5]
+    assert certify.candidates(np.full(60, 0.5), alone(60)).tolist() == [0.5]
+
+
+def test_candidates_start_later_where_few_people_repeat_themselves() -> None:
+    sure, people = np.random.default_rng(0).random(1000), np.arange(1000) % 10
+    first = (sure >= certify.candidates(sure, people)[0]).sum()
+    assert certify.effective_size(np.arange(first) % 10, 0.05) >= 50
+    assert 50 < first <= 100
 
 
 def test_intraclass_correlation_finds_the_one_that_was_hidden() -> None:

@@ -16,8 +16,6 @@ pytest.importorskip("torch._dynamo")  # seconds to load, so not while a test's c
 torch.set_num_threads(1)
 
 from engines.engine import open_engine
-from engines.manifest import BrokenBundleError, read_manifest
-from engines.verdict import Reason, open_policy
 from engines.verify import verify
 from tests.train.tiny import recipe
 from train.bundle import ExportError, replacing
@@ -108,13 +106,15 @@ def test_export_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["b"]
 
 
-def test_export_refuses_a_file_and_a_bundle_of_another_kind(bundle: Path, tmp_path: Path) -> None:
+def test_export_refuses_a_file_and_a_bundle_of_another_kind(
+    bundle: Path, tmp_path: Path, tiny: Path
+) -> None:
     (tmp_path / "file").write_text("dear")
     with pytest.raises(ExportError, match="is a file"), replacing(tmp_path / "file", "face"):
         pass
     shutil.copytree(bundle, tmp_path / "bundle")
     with pytest.raises(ExportError, match="of kind face, not policy"):
-        write_policy([bundle], tmp_path / "bundle")
+        write_policy([bundle], tiny, tmp_path / "bundle")
 
 
 def test_export_that_cannot_be_put_in_place_puts_the_old_one_back(
@@ -146,36 +146,6 @@ def test_export_compares_onnx_with_torch(bundle: Path) -> None:
     ):
         with pytest.raises(ExportError, match="differs from torch"):
             _compare(bundle, inputs, *spoilt)
-
-
-def test_policy_refuses_two_of_a_kind_and_engines_without_figures(
-    bundle: Path, tmp_path: Path
-) -> None:
-    with pytest.raises(ExportError, match="same kind"):
-        write_policy([bundle, bundle], tmp_path / "policy")
-    shutil.copytree(bundle, tmp_path / "bundle")
-    manifest = json.loads((bundle / "engine.json").read_text())
-    manifest["training"]["metrics"] = {}
-    (tmp_path / "bundle" / "engine.json").write_text(json.dumps(manifest))
-    with pytest.raises(BrokenBundleError, match="no figures"):
-        write_policy([tmp_path / "bundle"], tmp_path / "policy")
-
-
-def test_policy_certifies_nothing(bundle: Path, tmp_path: Path, tiny: Path) -> None:
-    write_policy([bundle], tmp_path / "policy")
-    engine = open_engine(bundle)
-    policy = open_policy(tmp_path / "policy", {"face": engine.hash})
-    accuracy = engine.manifest.training.metrics["faces.csv"]["accuracy"]
-    assert accuracy is not None
-    assert policy.reliability["face"] == pytest.approx(accuracy, abs=1e-4)
-    inputs = np.load(tiny / "faces.npz")["images"]
-    from train.prepare import window
-
-    verdict = policy.judge({"face": engine.judge(window("face", inputs[0]))}).verdict
-    assert verdict.reason is Reason.UNCERTIFIED
-    with pytest.raises(BrokenBundleError):
-        write_policy([tmp_path / "policy"], tmp_path / "other")
-    assert read_manifest(tmp_path / "policy")[0].licence == "face: CC0-1.0"
 
 
 def test_evaluate_loads_no_torch(bundle: Path, tiny: Path) -> None:

@@ -18,14 +18,12 @@ torch.set_num_threads(1)
 from engines.engine import open_engine
 from engines.labels import EMOTIONS
 from engines.preprocess import text
-from engines.verdict import open_policy
 from engines.verify import verify
 from engines.window import TextWindow
 from train.evaluate import decide, evaluate
 from train.export import export
 from train.fit import fit
 from train.models import build
-from train.policy import write_policy
 from train.recipe import Recipe, RecipeError, parse_recipe, read_recipe
 from train.run import read_run
 
@@ -137,15 +135,6 @@ def test_evaluate_loads_no_torch(bundle: Path, data: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["n"] == 140
-
-
-def test_policy_takes_text(bundle: Path, tmp_path: Path) -> None:
-    write_policy([bundle], tmp_path / "policy")
-    engine = open_engine(bundle)
-    policy = open_policy(tmp_path / "policy", {"text": engine.hash})
-    verdict = policy.judge({"text": engine.judge(TextWindow(0.0, 1.0, "we are glad"))}).verdict
-    assert verdict.emotion == "happiness"
-    assert not verdict.trusted
 
 
 def test_recipe_refuses_to_blend_words() -> None:

@@ -7,14 +7,17 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="heads need credence[train]")
 
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import cdist
 from sklearn.covariance import oas
+from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from engines.opinion import Opinion
-from train.calibrate import correction, dilution
+from train.calibrate import correction, dilution, pooled, rising
 from train.density import gaussians, shrunk
 from train.models.calibrated import Calibrated, chance, distance, familiarity, signs
 from train.models.edl import Edl
@@ -34,7 +37,7 @@ def calibrated(weights: list[float] | None = None) -> Calibrated:
 
 def far(log_distance: float) -> Tensor:
     embedding: Tensor = torch.tensor([[float(np.exp(log_distance)), *[0.0] * (D - 1)]])
-    return embedding  # type: ignore[no-any-return]
+    return embedding
 
 
 def test_calibrated_keeps_to_its_formula() -> None:
@@ -146,3 +149,18 @@ def test_dilution_finds_the_one_that_was_hidden() -> None:
     total = rng.gamma(2.0, 8.0, 20_000)
     right = rng.random(len(total)) < total / (total + 7)
     assert dilution(3 * total, 7, right) == pytest.approx(3, rel=0.05)
+
+
+@given(st.lists(st.tuples(st.floats(-5, 5), st.floats(0.1, 3)), min_size=1, max_size=40))
+def test_pooled_equals_scikit_learn(points: list[tuple[float, float]]) -> None:
+    y, weight = (np.array(column) for column in zip(*points, strict=True))
+    expected = IsotonicRegression().fit(np.arange(len(y)), y, weight).predict(np.arange(len(y)))
+    np.testing.assert_allclose(pooled(y, weight), expected, atol=1e-9)
+
+
+def test_rising_follows_a_curve_and_keeps_equal_places_together() -> None:
+    x = np.repeat(np.linspace(0, 1, 200), 5)
+    across, height = rising(x, x**2, 10)
+    assert len(across) == 10
+    np.testing.assert_allclose(height, np.square(across), atol=0.01)
+    assert rising(np.ones(50), np.arange(50.0), 10) == ((1.0,), (24.5,))

@@ -25,7 +25,8 @@ def test_a_fault_is_one_sentence_and_exit_code_2(
         ("evaluate", tmp_path / "none", "--data", table),
         ("make-table", "ferplus", "--data", tmp_path, "--output", tmp_path / "o.csv"),
         ("make-table", "nothing", "--data", tmp_path, "--output", tmp_path / "o.csv"),
-        ("policy", tmp_path, "--output", tmp_path / "p"),
+        ("policy", tmp_path, "--data", tmp_path, "--output", tmp_path / "p"),
+        ("calibrate", tmp_path, "--data", table, "--output", tmp_path / "p"),
     ):
         assert run(monkeypatch, *words) == 2
         said = capsys.readouterr().err

@@ -1,0 +1,114 @@
+"""The fused verdict on label-matched moments: clean, corrupted, in conflict, with less to go by.
+
+    python -m benchmarks.fused ../shared/data [--engine BUNDLE]… [--corpora ferplus ravdess …]
+
+Faces, voices and texts of different people are paired by label, which is synthetic (ours). They are
+the samples that neither engines nor policy were fitted on: the last fifth of the validation faces
+and texts, and all validation voices (the policy was fitted on others, heard by networks of folds).
+`--engine` puts another engine into the place of the shipped one, under the shipped policy.
+"""
+
+import argparse
+from collections.abc import Iterable, Sequence
+from functools import reduce
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from engines.engine import BUNDLES, Engine, open_engine
+from engines.manifest import Modality
+from engines.verdict import MODALITIES, Policy, open_policy, read_off
+from train import trust
+from train.data import CORPORA
+from train.data.samples import fold_of
+from train.moments import conditions, moments
+from train.policy import FIFTHS
+from train.resample import percentiles, resamples
+from train.thresholds import Views
+from train.views import CLEAN, View, view
+
+MOMENTS = 3000
+DRAWS = 300
+
+
+def main() -> None:
+    """Print one table for all three modalities under every condition, one for less."""
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("data", type=Path)
+    asked.add_argument("--engine", type=Path, action="append", default=[], metavar="BUNDLE")
+    asked.add_argument("--corpora", nargs="+", default=list(CORPORA), metavar="CORPUS")
+    given = asked.parse_args()
+    shipped = {kind: open_engine(BUNDLES / kind) for kind in MODALITIES}
+    policy = open_policy(BUNDLES / "policy", {k: e.hash for k, e in shipped.items()})
+    engines = shipped | {e.manifest.kind: e for e in map(open_engine, given.engine)}
+    views = {kind: _view(engine, given.corpora, given.data) for kind, engine in engines.items()}
+    hashes = ", ".join(f"{kind} {engine.hash}" for kind, engine in engines.items())
+    print(f"{hashes}, policy {policy.hash}; {', '.join(given.corpora)}; {MOMENTS} moments each")
+    _print("face + voice + text", policy, [(name, views, name) for name in conditions(MODALITIES)])
+    fewer = [kinds for n in (1, 2) for kinds in combinations(MODALITIES, n)]
+    less = [(" + ".join(kinds), {k: views[k] for k in kinds}, CLEAN) for kinds in fewer]
+    _print("with modalities missing, clean", policy, less)
+
+
+def _view(engine: Engine, corpora: Sequence[str], data: Path) -> View:
+    kind = engine.manifest.kind
+    parts = []
+    for name in corpora:
+        if CORPORA[name].kind == kind:
+            samples = CORPORA[name].read(data, "valid")
+            seen = view(engine, samples)
+            last = fold_of(seen.people, FIFTHS) == FIFTHS - 1
+            parts.append(seen if kind == "voice" else seen.at(np.flatnonzero(last)))
+    return reduce(View.__add__, parts)
+
+
+def _print(title: str, policy: Policy, rows: Iterable[tuple[str, Views, str]]) -> None:
+    heads = ("accuracy", "mean u", "ECE", "error AUROC", "trusted precision", "coverage")
+    table = Table("", *heads, title=title)
+    for name, views, condition in rows:
+        table.add_row(name, *_figures(policy, views, condition))
+    Console(width=120).print(table)
+
+
+def _figures(policy: Policy, views: Views, condition: str) -> list[str]:
+    seen = moments(views, condition, MOMENTS, seed=0)
+    kinds: list[Modality] = list(views)
+    weighed = policy.weigh(
+        {kind: seen.looks[kind].opinion for kind in kinds},
+        {kind: seen.looks[kind].quality for kind in kinds},
+    )
+    p, name = weighed.fused.projected, "+".join(sorted(kinds))
+    right = p.argmax(axis=1) == seen.truth
+    sure = read_off(policy.calibration[name], p.max(axis=1))
+    threshold = policy.thresholds.get(name)
+    trusted = sure >= threshold.confidence if threshold else np.zeros(len(sure), dtype=bool)
+    return [
+        f"{right.mean():.3f}",
+        f"{weighed.fused.uncertainty.mean():.3f}",
+        f"{trust.ece(right, sure):.3f}",
+        f"{trust.error_auroc(right, sure):.3f}",
+        _precision(right, trusted, np.array(seen.people)) if threshold else "uncertified",
+        f"{trusted.mean():.3f}",
+    ]
+
+
+def _precision(
+    right: np.ndarray,
+    trusted: np.ndarray,
+    people: np.ndarray,
+) -> str:
+    if not trusted.any():
+        return "-"
+    drawn = [
+        float(right[rows][trusted[rows]].mean()) if trusted[rows].any() else None
+        for rows in resamples(people, DRAWS, seed=0)
+    ]
+    low, high = percentiles(drawn, 0.95) or (np.nan, np.nan)
+    return f"{right[trusted].mean():.3f} [{low:.3f}, {high:.3f}]"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""From which confidence on a verdict is trusted, for one set of present modalities."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+
+from engines.manifest import Curve, Modality
+from engines.verdict import Policy
+from train.calibrate import rising
+from train.certify import FEWEST, Certified, Uncertified, certify
+from train.moments import SWAPPED, Fused, conditions, fuse, mixture, moments
+from train.views import View
+
+MOMENTS: Final = 3000
+"""Pairs matched by label that a set of several modalities is fitted and certified on, each."""
+_MAJORITY: Final = 3
+_POINTS: Final = 20
+_RISE: Final = 1e-4
+"""From point to point, so that a threshold of confidence is one of probability too."""
+
+Views = Mapping[Modality, View]
+
+
+def threshold(
+    policy: Policy, fit: Views, test: Views, target: float, delta: float
+) -> Certified | Uncertified:
+    """Return a probability from which verdicts are trusted, or why there is none.
+
+    It is the lowest that `sturdy` finds on the people to fit on, or a higher one, where precision
+    is certified on the other people for the mixture of all conditions.
+    """
+    least = sturdy(policy, fit, target)
+    seen = mixture(test, MOMENTS, seed=3)
+    fused = fuse(policy, seen)
+    found = certify(
+        fused.right.astype(bool),
+        fused.probability,
+        np.array(seen.people),
+        target=target,
+        delta=delta,
+        at_least=least or 0.0,
+    )
+    if isinstance(found, Certified) and least is None:
+        return Uncertified(f"when it is corrupted, no threshold reaches a precision of {target:g}")
+    return found
+
+
+def sturdy(policy: Policy, views: Views, target: float) -> float | None:
+    """Return the lowest probability from which precision is the target under every condition.
+
+    A condition that trusts fewer than 50 moments is not asked, nor is a swapped modality that no
+    two others outvote: nobody can tell then which one is wrong. None where the strictest fails.
+    """
+    asked = [
+        name
+        for name in conditions(list(views))
+        if len(views) >= _MAJORITY or not name.startswith(SWAPPED)
+    ]
+    clean, *worse = [fuse(policy, moments(views, name, MOMENTS, seed=2)) for name in asked]
+    found = None
+    for candidate in np.unique(np.quantile(clean.probability, np.linspace(0, 1, 101)))[::-1]:
+        trusted = [(c.right, c.probability >= candidate) for c in (clean, *worse)]
+        if any(t.sum() >= FEWEST and right[t].mean() < target for right, t in trusted):
+            break
+        if trusted[0][1].sum() >= FEWEST:
+            found = float(candidate)
+    return found
+
+
+def confidence(fused: Fused) -> Curve:
+    """Return the chance of being right at each fused probability from 0 to 1, strictly rising."""
+    x, y = rising(fused.probability, fused.right, _POINTS)
+    place = np.array([0.0, *(at for at in x if 0 < at < 1), 1.0]).round(6)
+    place = np.unique(place)
+    height = np.interp(place, x, y) + _RISE * np.arange(len(place))
+    return tuple(place.tolist()), tuple((height / max(1.0, height[-1])).round(6).tolist())
