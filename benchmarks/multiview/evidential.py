@@ -4,7 +4,6 @@ from collections.abc import Callable
 from itertools import combinations
 from typing import Final
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
@@ -12,9 +11,10 @@ from torch.nn.functional import softplus
 from benchmarks.multiview.data import Features, Views
 from engines.fusion import Rule, combine
 from engines.opinion import Opinion
+from train.calibrate import Float
 from train.losses import divergence, edl
 
-_STEPS: Final = 1500
+STEPS: Final = 500
 _BATCH: Final = 200
 _ANNEALED: Final = 0.1
 """Share of the steps after which the KL term counts in full (50 of 500 epochs, as published)."""
@@ -43,17 +43,16 @@ def fit(train: Views, seed: int, fuse: Fuse, conflict_weight: float = 0.0) -> nn
     inputs = [torch.tensor(x, dtype=torch.float32) for x in train.features]
     targets = torch.eye(int(train.truth.max()) + 1)[train.truth]
     nets = nn.ModuleList(nn.Linear(x.shape[1], targets.shape[1]) for x in inputs)
-    optimiser = torch.optim.Adam(nets.parameters(), lr=0.01, weight_decay=1e-5)
+    optimiser = torch.optim.Adam(nets.parameters(), lr=0.03, weight_decay=1e-5)
     even = torch.ones(targets.shape[1])
-    for step in range(_STEPS):
+    for step in range(STEPS):
         rows = torch.randint(len(targets), (_BATCH,))
         evidence = [softplus(net(x[rows])) for net, x in zip(nets, inputs, strict=True)]
-        strength = min(1.0, step / (_ANNEALED * _STEPS))
+        strength = min(1.0, step / (_ANNEALED * STEPS))
         judged = [*evidence, fuse(evidence)] if len(evidence) > 1 else evidence
-        losses = [
-            edl(e, targets[rows], even) + strength * divergence(e, targets[rows]) for e in judged
-        ]
-        cost = torch.stack(losses).sum(dim=0).mean()
+        stacked, wanted = torch.cat(judged), targets[rows].repeat(len(judged), 1)
+        losses = edl(stacked, wanted, even) + strength * divergence(stacked, wanted)
+        cost = losses.sum() / _BATCH
         if conflict_weight:
             cost = cost + conflict_weight * _conflict(evidence)
         optimiser.zero_grad()
@@ -63,7 +62,7 @@ def fit(train: Views, seed: int, fuse: Fuse, conflict_weight: float = 0.0) -> nn
 
 
 @torch.inference_mode()
-def probabilities(nets: nn.ModuleList, features: Features, rule: Rule) -> np.ndarray:
+def probabilities(nets: nn.ModuleList, features: Features, rule: Rule) -> Float:
     """Return the projected probabilities (N, K) of the nets' opinions, combined."""
     pairs = zip(nets, features, strict=True)
     evidence = [softplus(net(torch.tensor(x, dtype=torch.float32))) for net, x in pairs]
