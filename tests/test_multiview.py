@@ -98,6 +98,7 @@ def test_most_uncertain_keeps_the_probabilities() -> None:
     assert opinion.belief.min(axis=1) == pytest.approx(np.zeros(200))
 
 
+@pytest.mark.timeout(60)  # the first optimiser of a process loads much of torch
 def test_fusion_outlives_a_swapped_view(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evidential, "STEPS", 40)
     scores = measured(Dataset("drawn", views(300)), range(2))
