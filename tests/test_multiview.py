@@ -21,10 +21,11 @@ from benchmarks.multiview.kernel import Geometry, KernelRidge
 from benchmarks.multiview.methods import most_uncertain
 
 
-def views(n: int = 150, classes: int = 3, count: int = 3) -> Views:
+def views(n: int = 150, classes: int = 3, spread: float = 2.0) -> Views:
+    """Three views of Gaussian classes, their centres `spread` deviations apart."""
     rng = np.random.default_rng(0)
     truth = np.arange(n) % classes
-    centres = rng.normal(0, 2, (count, classes, 4))
+    centres = rng.normal(0, spread, (3, classes, 4))
     return Views(tuple(c[truth] + rng.normal(0, 1, (n, 4)) for c in centres), truth)
 
 
@@ -101,7 +102,7 @@ def test_most_uncertain_keeps_the_probabilities() -> None:
 @pytest.mark.timeout(60)  # the first optimiser of a process loads much of torch
 def test_fusion_outlives_a_swapped_view(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evidential, "STEPS", 40)
-    scores = measured(Dataset("drawn", views(300)), range(2))
+    scores = measured(Dataset("drawn", views(300, classes=5, spread=4.0)), range(2))
 
     def accuracy(method: str, condition: str) -> float:
         return float(np.mean([right for right, _ in scores[method][condition]]))
