@@ -84,7 +84,7 @@ def _root(x: Float) -> Float:
 
 def _squared(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     squares = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1) - 2 * a @ b.T
-    return np.maximum(squares, 0)
+    return np.asarray(np.maximum(squares, 0), dtype=np.float32)
 
 
 def _kernel(distances: Distances, views: tuple[int, ...]) -> npt.NDArray[np.float32]:
