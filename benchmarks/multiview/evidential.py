@@ -56,7 +56,7 @@ def fit(train: Views, seed: int, fuse: Fuse, conflict_weight: float = 0.0) -> nn
         if conflict_weight:
             cost = cost + conflict_weight * _conflict(evidence)
         optimiser.zero_grad()
-        cost.backward()
+        cost.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
     return nets
 
