@@ -6,7 +6,7 @@ from textwrap import dedent
 from engines.manifest import Modality, PolicyManifest
 from engines.preprocess import VERSIONS
 from train.certify import Certified, Uncertified
-from train.recipe import Recipe
+from train.recipe import Recipe, TextRecipe
 from train.results import Results
 
 _SEES = {
@@ -17,7 +17,7 @@ _SEES = {
 _IS = {
     "face": "A residual network",
     "voice": "A residual network",
-    "text": "A convolution over words beside a bag of them,",
+    "text": "Residual convolutions over words beside a bag of them,",
 }
 _PEOPLE = """\
 Seven classes. The last epoch is exported: no epoch was chosen on these people."""
@@ -52,6 +52,10 @@ that were fitted on four fifths of the people judged the others. Error AUROC: hi
 
 _FERPLUS = ("FER2013 names nobody: one person may have pictures in both parts.",)
 
+_TAUGHT = """
+It learned from what a teacher hears in the training parts and in texts made up of their words:
+all-MiniLM-L6-v2 (Apache-2.0), fine-tuned on the same parts by `python -m train.distil`."""
+
 _USE = """\
 ## Intended use
 Research, and trials with people who know of them and agree. It judges what is *expressed*, not
@@ -64,8 +68,8 @@ medicine. Not for inferring emotions at workplaces or in education, which the EU
 
 ## Limits
 {limits}
-1 - u of one segment was calibrated, on the validation data of the same corpora. The confidence of
-a verdict is read from the projected probability; it is lower, and not calibrated.
+All calibration is for people like the validation people of the same corpora. The confidence of a
+verdict is what the policy makes of the fused opinion.
 """
 _PROMISE = """\
 `paired` samples are real moments. `label-matched` ones pair samples of different people and corpora
@@ -107,6 +111,7 @@ def engine_card(recipe: Recipe, results: Results, sources: tuple[str, ...], para
             "",
             _APART[recipe.kind],
             *(_FERPLUS if "ferplus" in recipe.data else ()),
+            *((_TAUGHT,) if isinstance(recipe, TextRecipe) and recipe.lesson else ()),
             "",
             "## Figures on validation data, never trained on",
             _figures(results),

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -89,21 +88,20 @@ class View:
         )
 
 
-def view(engine: Engine, samples: Samples, data: Path | None = None) -> View:
-    """Let an engine judge samples, each as a live window is, clean and under `SPOILT`.
+def view(engine: Engine, samples: Samples, corpus: str) -> View:
+    """Let an engine judge a corpus' samples as live windows are, clean and under `SPOILT`.
 
-    With a folder of real data, noise and misheard words are real ones. Progress goes to standard
-    error.
+    Progress goes to standard error.
     """
     kind = engine.manifest.kind
-    looks = {CLEAN: look(engine, samples.inputs, f"{kind} {CLEAN}")}
+    looks = {CLEAN: look(engine, samples.inputs, f"{corpus} {CLEAN}")}
     for spec in SPOILT[kind]:
-        looks[spec] = look(engine, list(_spoil(samples.inputs, spec, data)), f"{kind} {spec}")
+        looks[spec] = look(engine, list(_spoil(samples.inputs, spec)), f"{corpus} {spec}")
     if kind == "face":
         looks = {spec: _sized(seen, spec) for spec, seen in looks.items()}
     # The six leads of MELD speak in every part: what is new in a part are the lines.
     named = samples.people if kind != "text" else ("",) * len(samples.people)
-    people = tuple(who or f"{kind} {i:06}" for i, who in enumerate(named))
+    people = tuple(who or f"{corpus} {i:06}" for i, who in enumerate(named))
     return View(kind, samples.targets.argmax(axis=1), people, looks)
 
 
@@ -133,7 +131,7 @@ def _sized(seen: Look, spec: str) -> Look:
     return Look(seen.opinion, {**seen.quality, "size_px": width})
 
 
-def _spoil(inputs: Sequence[Input], spec: str, data: Path | None) -> Iterator[Input]:
-    worse = corruption(spec, data)
+def _spoil(inputs: Sequence[Input], spec: str) -> Iterator[Input]:
+    worse = corruption(spec)
     for i, item in enumerate(inputs):
         yield worse.apply(item, np.random.default_rng(i))
