@@ -4,8 +4,9 @@
 
 What is right is counted on all validation samples. Trust is measured on those that the policy was
 not fitted on either (the last fifth of faces and texts, all voices), beside the highest probability
-of the same network's softmax with a temperature: belief over 1 - u. Intervals: 95 %, 1,000 draws
-of whole people.
+of the same network's softmax with a temperature: belief over 1 - u. (Temperatures and heads are
+fitted on validation samples; the model cards have cross-fitted figures.) Intervals: 95 %, 1,000
+draws of whole people.
 """
 
 import sys

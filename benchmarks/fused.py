@@ -3,8 +3,9 @@
     python -m benchmarks.fused ../shared/data [--engine BUNDLE]… [--corpora ferplus ravdess …]
 
 Faces, voices and texts of different people are paired by label, which is synthetic (ours). They are
-the samples that neither engines nor policy were fitted on: the last fifth of the validation faces
-and texts, and all validation voices (the policy was fitted on others, heard by networks of folds).
+samples that no network was trained on and the policy was not fitted on: the last fifth of the
+validation faces and texts, and all validation voices. (The few numbers of each engine's head are
+fitted on its validation samples.)
 `--engine` puts another engine into the place of the shipped one, under the shipped policy.
 """
 
@@ -15,16 +16,17 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
 from engines.engine import BUNDLES, Engine, open_engine
-from engines.manifest import Modality
 from engines.verdict import MODALITIES, Policy, open_policy, read_off
 from train import trust
+from train.checks import Bools
 from train.data import CORPORA
 from train.data.samples import fold_of
-from train.moments import conditions, moments
+from train.moments import conditions, fuse, moments
 from train.policy import FIFTHS
 from train.resample import percentiles, resamples
 from train.thresholds import Views
@@ -76,19 +78,13 @@ def _print(title: str, policy: Policy, rows: Iterable[tuple[str, Views, str]]) -
 
 def _figures(policy: Policy, views: Views, condition: str) -> list[str]:
     seen = moments(views, condition, MOMENTS, seed=0)
-    kinds: list[Modality] = list(views)
-    weighed = policy.weigh(
-        {kind: seen.looks[kind].opinion for kind in kinds},
-        {kind: seen.looks[kind].quality for kind in kinds},
-    )
-    p, name = weighed.fused.projected, "+".join(sorted(kinds))
-    right = p.argmax(axis=1) == seen.truth
-    sure = read_off(policy.calibration[name], p.max(axis=1))
+    fused, name = fuse(policy, seen), "+".join(sorted(views))
+    sure, right = read_off(policy.calibration[name], fused.probability), fused.right
     threshold = policy.thresholds.get(name)
     trusted = sure >= threshold.confidence if threshold else np.zeros(len(sure), dtype=bool)
     return [
         f"{right.mean():.3f}",
-        f"{weighed.fused.uncertainty.mean():.3f}",
+        f"{fused.uncertainty.mean():.3f}",
         f"{trust.ece(right, sure):.3f}",
         f"{trust.error_auroc(right, sure):.3f}",
         _precision(right, trusted, np.array(seen.people)) if threshold else "uncertified",
@@ -96,11 +92,7 @@ def _figures(policy: Policy, views: Views, condition: str) -> list[str]:
     ]
 
 
-def _precision(
-    right: np.ndarray,
-    trusted: np.ndarray,
-    people: np.ndarray,
-) -> str:
+def _precision(right: Bools, trusted: Bools, people: npt.NDArray[np.str_]) -> str:
     if not trusted.any():
         return "-"
     drawn = [

@@ -88,6 +88,9 @@ class EngineManifest(_Part):
         return self
 
 
+Basis = Literal["paired", "label-matched"]
+
+
 class Threshold(_Part):
     """A confidence from which verdicts are trusted, and the guarantee behind it."""
 
@@ -97,8 +100,8 @@ class Threshold(_Part):
     delta: Share
     n: int = Field(ge=1)
     data: str
-    """SHA-256 of the calibration data."""
-    basis: Literal["paired", "label-matched"]
+    """SHA-256 of what was certified on: truths and opinions."""
+    basis: Basis
 
 
 _Points = tuple[tuple[float, ...], tuple[float, ...]]

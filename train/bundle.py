@@ -26,7 +26,7 @@ def replacing(bundle: Path, kind: Modality | Literal["policy"]) -> Iterator[Path
     Raises ExportError where anything but an older bundle of the same kind is in the way.
     """
     try:
-        _check(bundle, kind)
+        check_place(bundle, kind)
         bundle.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{bundle.name}-", dir=bundle.parent))
     except OSError as error:
@@ -44,7 +44,8 @@ def replacing(bundle: Path, kind: Modality | Literal["policy"]) -> Iterator[Path
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _check(bundle: Path, kind: str) -> None:
+def check_place(bundle: Path, kind: str) -> None:
+    """Raise ExportError where anything but an older bundle of the same kind is in the way."""
     if not bundle.exists():
         return
     if not bundle.is_dir():

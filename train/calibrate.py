@@ -62,10 +62,11 @@ def correction(signs: Float, odds: Float, right: npt.NDArray[np.bool_]) -> Float
 
 
 def rising(x: Float, y: Float, points: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return at most so many points, ascending, of a curve through (x, y) that never falls.
+    """Return at most so many points, ascending, of the chance of y at x, which never falls.
 
-    ``x`` and ``y`` (N,) are averaged in runs of equal size, equal x in one run, and the averages
-    made monotone by pooling adjacent violators (Ayer et al. 1955).
+    ``x`` (N,), ``y`` (N,) 0 or 1, are averaged in runs of equal size, equal x in one run, y by
+    Laplace's rule of succession, and made monotone by pooling adjacent violators (Ayer et al.
+    1955).
     """
     order = np.argsort(x, kind="stable")
     x, y = x[order], y[order]
@@ -73,7 +74,7 @@ def rising(x: Float, y: Float, points: int) -> tuple[tuple[float, ...], tuple[fl
     starts = np.unique(np.concatenate([[0], edges[edges < len(x)]]))
     sizes = np.diff([*starts, len(x)]).astype(np.float64)
     across = np.add.reduceat(x, starts) / sizes
-    height = pooled(np.add.reduceat(y, starts) / sizes, sizes)
+    height = pooled((np.add.reduceat(y, starts) + 1) / (sizes + 2), sizes)
     return tuple(across.tolist()), tuple(height.tolist())
 
 

@@ -144,8 +144,8 @@ def policy_card(manifest: PolicyManifest, found: Mapping[str, Certified | Uncert
 
         How the opinions of the engines below become one verdict: discount by reliability and by
         quality, discount by conflict, then the rule `{manifest.rule}`; a monotone curve makes a
-        confidence of the highest projected probability. All of it was fitted on people that no
-        engine was trained on (ours; `docs/training.md` says how).
+        confidence of the highest projected probability (ours; `docs/training.md` says how all of
+        it is fitted, on people that no engine was trained on).
 
         | Modality | Engine | Reliability | Trusted less as these measures fall |
         | --- | --- | --- | --- |

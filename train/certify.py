@@ -72,8 +72,7 @@ def certify(
     people = np.asarray(groups)
     if people.shape != right.shape:
         raise TrustError(f"{len(right)} decisions have groups of shape {people.shape}")
-    if not (0 < target < 1 and 0 < delta < 1):
-        raise TrustError(f"target {target} and delta {delta} must lie between 0 and 1")
+    check_promise(target, delta)
     if len(right) < FEWEST:
         return Uncertified(f"{len(right)} samples are too few; at least {FEWEST} are needed")
     if (known := len(np.unique(people))) < FEWEST_PEOPLE:
@@ -85,6 +84,12 @@ def certify(
     if at_least > 0:
         thresholds = np.append(thresholds[thresholds > at_least], at_least)
     return _walk_down(right, sure, people, thresholds, target, delta)
+
+
+def check_promise(target: float, delta: float) -> None:
+    """Raise TrustError unless a precision and a chance can be promised."""
+    if not (0 < target < 1 and 0 < delta < 1):
+        raise TrustError(f"precision {target} and delta {delta} must lie between 0 and 1")
 
 
 def candidates(confidence: Floats, people: npt.NDArray[np.generic]) -> Floats:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -114,8 +114,7 @@ def evaluate(
     else:
         assert data is not None, "one of them is"
         result = judge(bundles or [], data, corrupt)
-    for problem in result.unreadable:
-        print(f"credence-train: left out: {problem}", file=sys.stderr)
+    _name_left_out(result.unreadable)
     summary = result.summary()
     if report:
         from train.report import write_report
@@ -163,7 +162,9 @@ def calibrate(
     """Certify thresholds on your own recordings, as a new policy of the same engines."""
     from train.site import calibrate as certify
 
-    _print_found(certify(bundles, data, output, target=precision, delta=delta).found)
+    done = certify(bundles, data, output, target=precision, delta=delta)
+    _name_left_out(done.unreadable)
+    _print_found(done.found)
 
 
 @app.command()
@@ -185,6 +186,11 @@ def _print(summary: Mapping[str, Any]) -> None:
             low_high = summary["intervals"].get(name)
             interval = "  [{:.4g}, {:.4g}]".format(*low_high) if low_high else ""
             print(f"{name:20} {'-' if value is None else format(value, '.4g')}{interval}")
+
+
+def _name_left_out(unreadable: Sequence[str]) -> None:
+    for problem in unreadable:
+        print(f"credence-train: left out: {problem}", file=sys.stderr)
 
 
 def _print_found(found: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from engines.manifest import Modality
 from engines.verdict import Policy
-from train.checks import Floats, Indices
+from train.checks import Bools, Floats, Indices
 from train.data.matched import match, swap
 from train.metrics import Classes
 from train.views import CLEAN, SPOILT, Look, View
@@ -46,10 +46,12 @@ class Moments:
 class Fused:
     """What a policy makes of N moments."""
 
-    right: Floats
-    """(N,) 1 where the likeliest emotion is true, else 0."""
+    right: Bools
+    """(N,) whether the likeliest emotion is true."""
     probability: Floats
     """(N,) highest projected probability of the fused opinion."""
+    uncertainty: Floats
+    """(N,) of the fused opinion."""
 
 
 def conditions(kinds: Sequence[Modality]) -> tuple[str, ...]:
@@ -69,15 +71,20 @@ def moments(views: Mapping[Modality, View], condition: str, n: int, seed: int) -
         match(truths, n, seed) if len(kinds) > 1 else {kinds[0]: np.arange(len(truths[kinds[0]]))}
     )
     truth = truths[kinds[0]][rows[kinds[0]]]
-    looks = {}
-    for kind, view in views.items():
-        chosen = rows[kind]
+    for kind in kinds:
         if condition == SWAPPED + kind:
-            chosen = chosen[swap(truth, np.random.default_rng(seed))]
-        spoilt = view.looks.get(condition, view.looks[CLEAN])
-        looks[kind] = spoilt.at(chosen)
+            rows[kind] = rows[kind][swap(truth, np.random.default_rng(seed))]
+    looks = {
+        kind: view.looks.get(condition, view.looks[CLEAN]).at(rows[kind])
+        for kind, view in views.items()
+    }
     named = min(kinds, key=lambda kind: len(set(views[kind].people)))
     return Moments(looks, truth, tuple(views[named].people[i] for i in rows[named]))
+
+
+def shared(views: Mapping[Modality, View]) -> set[int]:
+    """Return the classes that samples of all modalities have; a pair needs two of them."""
+    return set.intersection(*(set(view.truth.tolist()) for view in views.values()))
 
 
 def mixture(views: Mapping[Modality, View], n: int, seed: int) -> Moments:
@@ -97,8 +104,9 @@ def fuse(policy: Policy, seen: Moments) -> Fused:
     """Let a policy weigh moments."""
     opinions = {kind: look.opinion for kind, look in seen.looks.items()}
     qualities = {kind: look.quality for kind, look in seen.looks.items()}
-    p = policy.weigh(opinions, qualities).fused.projected
-    return Fused((p.argmax(axis=1) == seen.truth).astype(np.float64), p.max(axis=1))
+    fused = policy.weigh(opinions, qualities).fused
+    p = fused.projected
+    return Fused(p.argmax(axis=1) == seen.truth, p.max(axis=1), fused.uncertainty)
 
 
 def together(several: Sequence[Fused]) -> Fused:
@@ -106,4 +114,5 @@ def together(several: Sequence[Fused]) -> Fused:
     return Fused(
         np.concatenate([fused.right for fused in several]),
         np.concatenate([fused.probability for fused in several]),
+        np.concatenate([fused.uncertainty for fused in several]),
     )

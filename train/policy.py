@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import combinations
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 
 from engines.engine import Engine, open_engine
 from engines.fusion import Rule
 from engines.manifest import (
+    Basis,
     Curve,
     Modality,
     PolicyManifest,
@@ -22,11 +23,11 @@ from engines.manifest import (
     write_manifest,
 )
 from engines.verdict import MODALITIES, Policy, read_off
-from train.bundle import ExportError, replacing
+from train.bundle import ExportError, check_place, replacing
 from train.card import licence_of, policy_card
-from train.certify import Certified, Uncertified
-from train.data.samples import fold_of
-from train.moments import fuse, mixture
+from train.certify import Certified, Uncertified, check_promise
+from train.data.samples import DataError, fold_of
+from train.moments import Moments, fuse, mixture, shared
 from train.prepare import read_part
 from train.recipe import Recipe, parse_recipe
 from train.thresholds import MOMENTS, Views, confidence, threshold
@@ -34,12 +35,8 @@ from train.views import View, view
 from train.weigh import combination, curves
 
 FIFTHS: Final = 5
-_FIT: Final = (0, 1)
-_TEST: Final = (2, 3)
-"""Of the fifths of an engine's own validation people; the last is left to be measured on."""
-
-
-Basis = Literal["paired", "label-matched"]
+"""Of an engine's own validation people: two to fit on, two to certify on, one to measure on."""
+_PAIRABLE: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +57,29 @@ def write_policy(
     of each on the people that it never met are fitted on instead. Progress goes to standard
     error. Raises ExportError for two of one kind, and what reading data and bundles raises.
     """
+    check_promise(target, delta)
+    check_place(output, "policy")
     engines = [(engine, recipe_of(engine)) for engine in map(open_engine, bundles)]
     shipped = {e.manifest.kind: e for e, recipe in engines if recipe.fold is None}
     if len(shipped) < sum(recipe.fold is None for _, recipe in engines) or not shipped:
         raise ExportError(output, "name one engine of each kind, beside those trained in folds")
-    views = {}
-    for kind in sorted(shipped, key=MODALITIES.index):
-        folds = [e for e, recipe in engines if recipe.fold and recipe.kind == kind]
-        views[kind] = _halves(shipped[kind], folds, data)
+    folds = {kind: [(e, r) for e, r in engines if r.fold and r.kind == kind] for kind in MODALITIES}
+    for kind, some in folds.items():
+        of = [recipe.fold for _, recipe in some]
+        if sorted(filter(None, of)) != [(k, len(of)) for k in range(1, len(of) + 1)]:
+            raise ExportError(output, f"the {kind} needs all of its folds, each of them once")
+        if some and kind not in shipped:
+            raise ExportError(output, f"name the {kind} engine that its folds stand for")
+    views = {
+        kind: _halves(shipped[kind], [e for e, _ in folds[kind]], data)
+        for kind in MODALITIES
+        if kind in shipped
+    }
     fit, test = ({kind: halves[i] for kind, halves in views.items()} for i in (0, 1))
+    if len(views) > 1 and min(len(shared(fit)), len(shared(test))) < _PAIRABLE:
+        raise DataError(data, "the modalities share fewer than two emotions, which pairs none")
     fitted = fit_policy(fit, test, target, delta)
-    save(fitted, output, "label-matched", shipped)
+    save(fitted, output, output.name, shipped)
     return fitted
 
 
@@ -82,17 +91,15 @@ def fit_policy(fit: Views, test: Views, target: float, delta: float) -> Fitted:
     """
     policy = Policy("fitted", "", Rule.DEMPSTER, {}, {}, {k: curves(v) for k, v in fit.items()})
     policy = combination(mixture(fit, MOMENTS, seed=1), policy)
-    found, calibration = {}, {}
+    found, calibration, thresholds = {}, {}, {}
     for kinds in (some for n in range(1, len(fit) + 1) for some in combinations(fit, n)):
         own, others = ({kind: views[kind] for kind in kinds} for views in (fit, test))
         both = mixture(own, MOMENTS, seed=4) + mixture(others, MOMENTS, seed=5)
         name = "+".join(sorted(kinds))
         calibration[name] = confidence(fuse(policy, both))
         found[name] = confident(calibration[name], threshold(policy, own, others, target, delta))
-    thresholds = {
-        name: stored(f, digest(test), "label-matched" if "+" in name else "paired")
-        for name, f in found.items()
-    }
+        basis: Basis = "label-matched" if len(kinds) > 1 else "paired"
+        thresholds[name] = stored(found[name], digest(mixture(others, MOMENTS, seed=3)), basis)
     return Fitted(replace(policy, calibration=calibration, thresholds=thresholds), found)
 
 
@@ -133,13 +140,11 @@ def save(fitted: Fitted, output: Path, name: str, engines: Mapping[Modality, Eng
         write_manifest(folder, manifest.model_copy(update={"files": {card.name: sha256(card)}}))
 
 
-def digest(views: Views) -> str:
-    """Return the SHA-256 of what views hold: every truth and every opinion."""
-    whole = hashlib.sha256()
-    for seen in views.values():
-        whole.update(seen.truth.tobytes())
-        for look in seen.looks.values():
-            whole.update(look.opinion.belief.tobytes())
+def digest(seen: Moments) -> str:
+    """Return the SHA-256 of moments' truths and beliefs."""
+    whole = hashlib.sha256(seen.truth.tobytes())
+    for look in seen.looks.values():
+        whole.update(look.opinion.belief.tobytes())
     return whole.hexdigest()
 
 
@@ -156,19 +161,20 @@ def confident(curve: Curve, found: Certified | Uncertified) -> Certified | Uncer
 
 
 def _halves(engine: Engine, folds: Sequence[Engine], data: Path) -> tuple[View, View]:
-    """Return views of the people to fit on and of others to certify on, half of each corpus."""
-    recipe = recipe_of(engine)
+    """Return views of the people to fit on and of others to certify on, of each corpus both."""
     fit, test = [], []
-    for name in recipe.data:
-        own = read_part(recipe, name, data, "valid")
+    for name in recipe_of(engine).data:
+        own = read_part(recipe_of(engine), name, data, "valid")
         if folds:
             seen = _met_in_folds(folds, name, set(own.people), data)
-            fifth = fold_of(seen.people, 2) * 2
+            half = fold_of(seen.people, 2)
         else:
             seen = view(engine, own, name)
-            fifth = fold_of(seen.people, FIFTHS)
-        fit.append(seen.at(np.flatnonzero(np.isin(fifth, _FIT))))
-        test.append(seen.at(np.flatnonzero(np.isin(fifth, _TEST))))
+            half = fold_of(seen.people, FIFTHS) // 2  # the last fifth is in neither
+        fit.append(seen.at(np.flatnonzero(half == 0)))
+        test.append(seen.at(np.flatnonzero(half == 1)))
+        if not (fit[-1].people and test[-1].people):
+            raise DataError(data, f"{name} holds out too few people; four at least are needed")
     return reduce(View.__add__, fit), reduce(View.__add__, test)
 
 
@@ -177,7 +183,9 @@ def _met_in_folds(folds: Sequence[Engine], name: str, but: set[str], data: Path)
     views = []
     for fold in folds:
         met = read_part(recipe_of(fold), name, data, "valid")
-        others = np.array([i for i, who in enumerate(met.people) if who not in but], dtype=np.int64)
+        others = np.flatnonzero([bool(who) and who not in but for who in met.people])
         if len(others):
             views.append(view(fold, met.take(others), name))
+    if not views:
+        raise DataError(data, f"{name} names nobody whom folds could tell apart; name no folds")
     return reduce(View.__add__, views)

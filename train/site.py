@@ -11,45 +11,73 @@ from rich.progress import track
 
 from engines.engine import Engine
 from engines.labels import EMOTIONS
-from engines.manifest import Modality, sha256
+from engines.manifest import Modality
 from engines.opinion import Opinion
 from engines.quality import Quality
 from engines.quality import measure as quality
-from train.certify import FEWEST, certify
-from train.data.table import open_table
+from train.bundle import check_place
+from train.certify import FEWEST, Certified, Uncertified, certify, check_promise
+from train.data.table import Table, open_table
 from train.evaluate import open_judges
-from train.moments import Moments, fuse
-from train.policy import Fitted, confident, save, stored
+from train.moments import Fused, Moments, fuse
+from train.policy import Fitted, confident, digest, save, stored
 from train.prepare import window
 from train.thresholds import confidence
 from train.views import stacked
 
 
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """What a site's recordings certify."""
+
+    found: Mapping[str, Certified | Uncertified]
+    """By the modalities that rows have, sorted and joined by +."""
+    unreadable: tuple[str, ...]
+    """What was wrong with each row that was left out, at most 1 % of them."""
+
+
 def calibrate(
     bundles: Sequence[Path], data: Path, output: Path, *, target: float, delta: float
-) -> Fitted:
+) -> Calibrated:
     """Write a policy whose confidences and thresholds come from a table of real moments.
 
     How opinions are weighed stays as in the policy among the bundles, or the shipped one if it
-    was made for these engines; what the table does not show stays as there, too. Raises what
-    `open_judges`, `open_table` and `save` raise, and TrustError for an impossible target.
+    was made for these engines; so does all that is said of modalities that fewer than 50 rows
+    have. Raises what `open_judges`, `open_table` and `save` raise, and TrustError for an
+    impossible promise.
     """
+    check_promise(target, delta)
+    check_place(output, "policy")
     judges = open_judges(bundles)
+    table = open_table(data, *judges.engines)
     policy, found = judges.policy, {}
-    for name, seen in _seen(judges.engines, data).items():
+    for name, seen in _seen(judges.engines, table).items():
         fused = fuse(policy, seen)
-        right, people = fused.right.astype(bool), np.array(seen.people)
-        certified = certify(right, fused.probability, people, target=target, delta=delta)
-        if len(right) >= FEWEST:
-            curve = confidence(fused)
-            policy = replace(policy, calibration={**policy.calibration, name: curve})
-            certified = confident(curve, certified)
-        found[name] = certified
-        threshold = stored(certified, sha256(data), "paired")
-        policy = replace(policy, thresholds={**policy.thresholds, name: threshold})
-    fitted = Fitted(policy, found)
-    save(fitted, output, data.stem, judges.engines)
-    return fitted
+        found[name] = _certified(fused, seen.people, target, delta)
+        if len(seen.truth) < FEWEST:
+            policy = replace(policy, thresholds={name: None, **policy.thresholds})
+            continue
+        curve = confidence(fused)
+        found[name] = confident(curve, found[name])
+        threshold = stored(found[name], digest(seen), "paired")
+        policy = replace(
+            policy,
+            calibration={**policy.calibration, name: curve},
+            thresholds={**policy.thresholds, name: threshold},
+        )
+    save(Fitted(policy, found), output, data.stem, judges.engines)
+    return Calibrated(found, tuple(table.unreadable))
+
+
+def _certified(
+    fused: Fused, people: Sequence[str], target: float, delta: float
+) -> Certified | Uncertified:
+    if not all(people):
+        return Uncertified(
+            f"{people.count('')} rows do not say who is seen or heard, and one person's repeat each"
+            f" other; name the person in a column group"
+        )
+    return certify(fused.right, fused.probability, np.array(people), target=target, delta=delta)
 
 
 @dataclass(slots=True)
@@ -63,15 +91,14 @@ class _Pile:
     people: list[str] = field(default_factory=list)
 
 
-def _seen(engines: Mapping[Modality, Engine], data: Path) -> dict[str, Moments]:
+def _seen(engines: Mapping[Modality, Engine], table: Table) -> dict[str, Moments]:
     """Return a table's rows, judged, by the modalities that they have."""
-    table = open_table(data, *engines)
     piles: dict[str, _Pile] = defaultdict(_Pile)
-    rows = track(table.items(), data.name, len(table.rows), console=Console(stderr=True))
-    for i, (row, items) in enumerate(rows):
+    rows = track(table.items(), table.path.name, len(table.rows), console=Console(stderr=True))
+    for row, items in rows:
         pile = piles["+".join(sorted(items))]
         pile.truth.append(EMOTIONS.index(row.label))
-        pile.people.append(row.group or f"row {i}")
+        pile.people.append(row.group)
         for kind, item in items.items():
             seen = window(kind, item)
             pile.judged[kind].append((engines[kind].judge(seen), quality(seen)))

@@ -8,15 +8,14 @@ import numpy as np
 from engines.manifest import Curve, Modality
 from engines.verdict import Policy
 from train.calibrate import rising
-from train.certify import FEWEST, Certified, Uncertified, certify
+from train.certify import FEWEST, Certified, Uncertified, certify, chance
 from train.moments import SWAPPED, Fused, conditions, fuse, mixture, moments, together
 from train.views import CLEAN, View
 
 MOMENTS: Final = 3000
 """Pairs matched by label that a set of several modalities is fitted and certified on, each."""
 _MAJORITY: Final = 3
-_ASKED: Final = 20
-"""Trusted moments that tell something of a trial."""
+_SHOWN: Final = 0.05
 _POINTS: Final = 20
 _RISE: Final = 1e-4
 """From point to point, so that a threshold of confidence is one of probability too."""
@@ -36,7 +35,7 @@ def threshold(
     seen = mixture(test, MOMENTS, seed=3)
     fused = fuse(policy, seen)
     found = certify(
-        fused.right.astype(bool),
+        fused.right,
         fused.probability,
         np.array(seen.people),
         target=target,
@@ -44,27 +43,34 @@ def threshold(
         at_least=least or 0.0,
     )
     if isinstance(found, Certified) and least is None:
-        return Uncertified(f"when it is corrupted, no threshold reaches a precision of {target:g}")
+        return Uncertified(
+            f"no threshold keeps a precision of {target:g} on each corpus and under each corruption"
+        )
     return found
 
 
 def sturdy(policy: Policy, views: Views, target: float) -> float | None:
-    """Return the lowest probability from which precision is the target in every trial.
+    """Return the lowest probability from which no trial shows a precision below the target.
 
     Trials are clean moments, those of each corpus by itself, each corruption, and, of three
     modalities, where any one of them is swapped: of two that contradict each other nobody can
-    tell which one is wrong. What trusts fewer than 20 moments is not asked. None where the
-    strictest candidate fails.
+    tell which one is wrong. A trial shows it where so few right ones would have a chance below
+    5 % at the target. None where the strictest candidate, with 50 clean moments, fails.
     """
-    clean, *worse = _trials(policy, views)
-    found = None
+    trials = _trials(policy, views)
+    clean, found = trials[0], None
     for candidate in np.unique(np.quantile(clean.probability, np.linspace(0, 1, 101)))[::-1]:
-        trusted = [(c.right, c.probability >= candidate) for c in (clean, *worse)]
-        if any(t.sum() >= _ASKED and right[t].mean() < target for right, t in trusted):
+        if any(_falls_short(trial, candidate, target) for trial in trials):
             break
-        if trusted[0][1].sum() >= FEWEST:
+        if (clean.probability >= candidate).sum() >= FEWEST:
             found = float(candidate)
     return found
+
+
+def _falls_short(trial: Fused, candidate: float, target: float) -> bool:
+    right = trial.right[trial.probability >= candidate]
+    errors = int((~right).sum())
+    return errors > 0 and 1 - chance(errors - 1, len(right), target) < _SHOWN
 
 
 def _trials(policy: Policy, views: Views) -> list[Fused]:
@@ -86,7 +92,8 @@ def _trials(policy: Policy, views: Views) -> list[Fused]:
 
 def confidence(fused: Fused) -> Curve:
     """Return the chance of being right at each fused probability from 0 to 1, strictly rising."""
-    x, y = rising(fused.probability, fused.right, _POINTS)
+    points = max(1, min(_POINTS, len(fused.right) // FEWEST))
+    x, y = rising(fused.probability, fused.right.astype(np.float64), points)
     place = np.array([0.0, *(at for at in x if 0 < at < 1), 1.0]).round(6)
     place = np.unique(place)
     height = np.interp(place, x, y) + _RISE * np.arange(len(place))

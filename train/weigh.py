@@ -20,6 +20,8 @@ _CHANCE: Final = 1 / len(EMOTIONS)
 _POINTS: Final = 15
 _KNOWN_TO: Final = 200
 """Inputs of which a measure must be known, for a curve."""
+_TELLS: Final = 0.02
+"""By how much trust must fall for a measure to say anything."""
 _RELIABILITIES: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
@@ -53,7 +55,7 @@ def combination(seen: Moments, policy: Policy) -> Policy:
 def risk(policy: Policy, seen: Moments) -> float:
     """Return the area under the risk-coverage curve of a policy's verdicts on moments."""
     fused = fuse(policy, seen)
-    return trust.aurc(fused.right.astype(bool), fused.probability)
+    return trust.aurc(fused.right, fused.probability)
 
 
 def _reliable(seen: Moments, policy: Policy) -> Policy:
@@ -73,6 +75,6 @@ def _curve(place: Floats, right: Floats, clean: Floats) -> Curve | None:
     x, y = rising(place[known], right[known], _POINTS)
     best = float(np.interp(clean, x, y).mean()) - _CHANCE
     trust_at = np.clip((np.array(y) - _CHANCE) / max(best, 1e-9), 0.0, 1.0)
-    if len(x) < 2 or trust_at.min() == trust_at.max():
+    if trust_at.max() - trust_at.min() < _TELLS:
         return None
     return x, tuple(trust_at.round(4).tolist())

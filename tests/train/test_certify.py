@@ -115,7 +115,7 @@ def test_what_cannot_be_certified_says_why(
 def test_impossible_input_is_refused() -> None:
     with pytest.raises(TrustError, match="groups"):
         certify.certify([True], [0.5], [])
-    with pytest.raises(TrustError, match="target"):
+    with pytest.raises(TrustError, match="precision"):
         certify.certify([True], [0.5], [1], target=1.5)
     with pytest.raises(TrustError, match="not a number"):
         certify.certify([True], [np.nan], [1])
@@ -137,3 +137,17 @@ def clustered(
     skill = rng.beta(precision * strength, (1 - precision) * strength, people)
     member = np.repeat(np.arange(people), each)
     return rng.random(len(member)) < skill[member], member
+
+
+def test_certify_goes_no_lower_than_it_is_told() -> None:
+    right, sure = calibrated(5000, seed=0)
+    free = certify.certify(right, sure, alone(5000))
+    assert isinstance(free, certify.Certified)
+    for least in (free.confidence - 0.1, free.confidence + 0.02):
+        found = certify.certify(right, sure, alone(5000), at_least=least)
+        assert isinstance(found, certify.Certified)
+        assert found.confidence >= max(least, free.confidence) - 0.02
+        assert found.confidence >= least
+    never = certify.certify(right, sure, alone(5000), at_least=float(sure.max()))
+    assert isinstance(never, certify.Uncertified)
+    assert "reach a confidence" in never.reason
