@@ -14,29 +14,33 @@ from train.views import CLEAN
 
 _ALL = [Way(p, d, r) for p, d, r in product((True, False), (False, True), Rule)]
 
+_POLICY = [way for way in _ALL if way.discount and not way.posterior]
+"""Opinions and conflict as in the product."""
+
 
 def methods(said: Sayings, truth: Classes, people: Names) -> dict[str, Method]:
     """Return every method by its name; those that choose how to fuse do so anew for each fold."""
     seen = pairs(said.voice, said.face, truth, people)
     mean = {n: Answer.plain((p.voice.softmax + p.face.softmax) / 2) for n, p in seen.items()}
     whole = {n: Answer.plain(said.joined[n].softmax) for n in CONDITIONS}
-    truths = dict.fromkeys(seen, truth)
     mute = {CLEAN: Pair(None, said.face)}
     faceless = {name: Pair(said.voice[name], None) for name in HEARD}
 
-    def fused(ways: list[Way], of: dict[str, Pair]) -> Method:
+    def fused(of: dict[str, Pair], ways: list[Way] = _ALL, fit: dict[str, Pair] = seen) -> Method:
+        truths = dict.fromkeys(fit, truth)
+
         def method(rows: Classes) -> dict[str, Answer]:
-            way = best(ways, mix_pairs(seen, rows), mixture(truths, rows))
+            way = best(ways, mix_pairs(fit, rows), mixture(truths, rows))
             return {name: way.fuse(pair) for name, pair in of.items()}
 
         return method
 
-    product_as_is = [way for way in _ALL if way.discount and not way.posterior]
     return {
         "mean probability": lambda _: mean,
         "features as one": lambda _: whole,
-        "belief, as in the policy": fused(product_as_is, seen),
-        "belief": fused(_ALL, seen),
-        "voice missing": fused(_ALL, mute),
-        "face missing": fused(_ALL, faceless),
+        "belief as in the policy": fused(seen, _POLICY),
+        "belief, chosen on clean takes": fused(seen, fit={CLEAN: seen[CLEAN]}),
+        "belief": fused(seen),
+        "belief, voice missing": fused(mute),
+        "belief, face missing": fused(faceless),
     }
