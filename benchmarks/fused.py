@@ -59,7 +59,7 @@ def _view(engine: Engine, corpora: Sequence[str], data: Path) -> View:
     for name in corpora:
         if CORPORA[name].kind == kind:
             samples = CORPORA[name].read(data, "valid")
-            seen = view(engine, samples)
+            seen = view(engine, samples, name)
             last = fold_of(seen.people, FIFTHS) == FIFTHS - 1
             parts.append(seen if kind == "voice" else seen.at(np.flatnonzero(last)))
     return reduce(View.__add__, parts)

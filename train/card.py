@@ -6,7 +6,7 @@ from textwrap import dedent
 from engines.manifest import Modality, PolicyManifest
 from engines.preprocess import VERSIONS
 from train.certify import Certified, Uncertified
-from train.recipe import Recipe
+from train.recipe import Recipe, TextRecipe
 from train.results import Results
 
 _SEES = {
@@ -17,7 +17,7 @@ _SEES = {
 _IS = {
     "face": "A residual network",
     "voice": "A residual network",
-    "text": "A convolution over words beside a bag of them,",
+    "text": "Residual convolutions over words beside a bag of them,",
 }
 _PEOPLE = """\
 Seven classes. The last epoch is exported: no epoch was chosen on these people."""
@@ -51,6 +51,10 @@ that were fitted on four fifths of the people judged the others. Error AUROC: hi
 (15 bins), AURC and NLL (of the projected probability): lower is better."""
 
 _FERPLUS = ("FER2013 names nobody: one person may have pictures in both parts.",)
+
+_TAUGHT = """
+It learned from what a teacher hears in the training parts and in texts made up of their words:
+all-MiniLM-L6-v2 (Apache-2.0), fine-tuned on the same parts by `python -m train.distil`."""
 
 _USE = """\
 ## Intended use
@@ -107,6 +111,7 @@ def engine_card(recipe: Recipe, results: Results, sources: tuple[str, ...], para
             "",
             _APART[recipe.kind],
             *(_FERPLUS if "ferplus" in recipe.data else ()),
+            *((_TAUGHT,) if isinstance(recipe, TextRecipe) and recipe.lesson else ()),
             "",
             "## Figures on validation data, never trained on",
             _figures(results),

@@ -35,6 +35,7 @@ from engines.window import FACE_PX
 from train.bundle import ExportError, replacing
 from train.card import engine_card
 from train.data import CORPORA
+from train.models.packed import pack
 from train.recipe import Recipe
 from train.results import Results
 from train.run import read_run
@@ -66,12 +67,14 @@ def export(run: Path, bundle: Path) -> None:
     the disk is full, or ONNX Runtime computes something else than torch.
     """
     recipe, results, engine = read_run(run)
+    parameters = _parameters(engine)
+    pack(engine)
     model = engine.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     with replacing(bundle, recipe.kind) as folder:
         write_network(folder, recipe.kind, model)
-        card = engine_card(recipe, results, _sources(recipe), _parameters(model))
+        card = engine_card(recipe, results, _sources(recipe), parameters)
         (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
-        write_manifest(folder, _manifest(folder, recipe, results, _parameters(model)))
+        write_manifest(folder, _manifest(folder, recipe, results, parameters))
 
 
 def write_network(folder: Path, kind: Modality, model: nn.Module) -> None:

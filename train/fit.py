@@ -22,6 +22,7 @@ from train.density import Gaussians, gaussians
 from train.losses import loss
 from train.measure import Heard, decisions, finished
 from train.metrics import scores
+from train.models import begin
 from train.prepare import Held
 from train.recipe import Recipe
 from train.run import State, claim, finish, resume, save
@@ -44,6 +45,8 @@ def fit(
     unseen = prepare.check_classes(data, targets, held)
     weight = torch.from_numpy(prepare.balance(targets, recipe.optimise.balance)).to(where)
     state = resume(recipe, run, where)
+    if not state.epoch:
+        begin(recipe, state.network, state.average)
     last = min(stop_after or recipe.optimise.epochs, recipe.optimise.epochs)
     with SummaryWriter(str(run), purge_step=state.epoch) as log, Progress() as progress:
         if unseen:

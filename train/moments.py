@@ -99,3 +99,11 @@ def fuse(policy: Policy, seen: Moments) -> Fused:
     qualities = {kind: look.quality for kind, look in seen.looks.items()}
     p = policy.weigh(opinions, qualities).fused.projected
     return Fused((p.argmax(axis=1) == seen.truth).astype(np.float64), p.max(axis=1))
+
+
+def together(several: Sequence[Fused]) -> Fused:
+    """Return the moments of at least one, in their order, as one."""
+    return Fused(
+        np.concatenate([fused.right for fused in several]),
+        np.concatenate([fused.probability for fused in several]),
+    )

@@ -165,7 +165,7 @@ def _halves(engine: Engine, folds: Sequence[Engine], data: Path) -> tuple[View, 
             seen = _met_in_folds(folds, name, set(own.people), data)
             fifth = fold_of(seen.people, 2) * 2
         else:
-            seen = view(engine, own)
+            seen = view(engine, own, name)
             fifth = fold_of(seen.people, FIFTHS)
         fit.append(seen.at(np.flatnonzero(np.isin(fifth, _FIT))))
         test.append(seen.at(np.flatnonzero(np.isin(fifth, _TEST))))
@@ -179,5 +179,5 @@ def _met_in_folds(folds: Sequence[Engine], name: str, but: set[str], data: Path)
         met = read_part(recipe_of(fold), name, data, "valid")
         others = np.array([i for i, who in enumerate(met.people) if who not in but], dtype=np.int64)
         if len(others):
-            views.append(view(fold, met.take(others)))
+            views.append(view(fold, met.take(others), name))
     return reduce(View.__add__, views)

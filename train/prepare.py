@@ -15,6 +15,7 @@ from engines.window import FaceWindow, TextWindow, VoiceWindow, Window
 from train import augment, augment_text
 from train.data import CORPORA, table
 from train.data.samples import Array, DataError, Input, Part, Samples, fold_of
+from train.lesson import read_lesson
 from train.recipe import FaceRecipe, Recipe, RecipeError, TextRecipe
 
 
@@ -65,6 +66,9 @@ def _read(recipe: Recipe, name: str, data: Path, part: Part) -> Samples:
 
 def training(recipe: Recipe, data: Path) -> tuple[list[Input], npt.NDArray[np.float32]]:
     """Return all training items, ready for `vary`, and their targets (N, 7)."""
+    if isinstance(recipe, TextRecipe) and recipe.lesson:
+        lesson = read_lesson(recipe.lesson)
+        return list(lesson.texts), lesson.targets
     parts = [read_part(recipe, name, data, "train") for name in recipe.data]
     inputs = [item for samples in parts for item in samples.inputs]
     if recipe.kind == "voice":

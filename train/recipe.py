@@ -74,14 +74,14 @@ class Network(_Part):
 class TextNetworkSize(_Part):
     """The size of a network of words."""
 
-    width: PositiveInt
-    """Numbers for each of the 32,768 buckets."""
-    phrases: PositiveInt
-    """Channels of the convolution over three words."""
+    width: int = Field(ge=2, multiple_of=2)
+    """Numbers for each of the 32,768 buckets; even, since two are stored in a byte."""
+    channels: PositiveInt
+    """Of the convolutions over three words."""
+    layers: PositiveInt
     hidden: PositiveInt
     dropout: Chance = 0.0
-    word_dropout: Chance = 0.0
-    """Of the numbers that the convolution sees."""
+    """Before the last layers; a third of it in the convolutions."""
 
 
 class Optimise(_Part):
@@ -227,11 +227,19 @@ class TextRecipe(_Recipe):
     kind: Literal["text"]
     network: TextNetworkSize
     augment: TextAugment = TextAugment()
+    lesson: Path | None = None
+    """What a teacher wrote down, by `python -m train.distil`; without it, the data's own labels."""
 
     @model_validator(mode="after")
     def _words_do_not_blend(self) -> "TextRecipe":
         if self.optimise.mixup:
             raise ValueError("words cannot be blended; leave optimise.mixup out")
+        return self
+
+    @model_validator(mode="after")
+    def _a_lesson_holds_nobody_out(self) -> "TextRecipe":
+        if self.lesson and self.fold:
+            raise ValueError("a lesson is of all that trains; leave out either fold or lesson")
         return self
 
 

@@ -9,7 +9,7 @@ from engines.manifest import Curve, Modality
 from engines.verdict import Policy
 from train.calibrate import rising
 from train.certify import FEWEST, Certified, Uncertified, certify
-from train.moments import SWAPPED, Fused, conditions, fuse, mixture, moments
+from train.moments import SWAPPED, Fused, conditions, fuse, mixture, moments, together
 from train.views import View
 
 MOMENTS: Final = 3000
@@ -47,17 +47,20 @@ def threshold(
 
 
 def sturdy(policy: Policy, views: Views, target: float) -> float | None:
-    """Return the lowest probability from which precision is the target under every condition.
+    """Return the lowest probability from which precision is the target under every corruption.
 
-    A condition that trusts fewer than 50 moments is not asked, nor is a swapped modality that no
-    two others outvote: nobody can tell then which one is wrong. None where the strictest fails.
+    And, of three modalities, where any one of them is swapped: of two that contradict each other
+    nobody can tell which one is wrong. What trusts fewer than 50 moments is not asked. None where
+    the strictest fails.
     """
-    asked = [
-        name
+    asked = {
+        name: fuse(policy, moments(views, name, MOMENTS, seed=2))
         for name in conditions(list(views))
-        if len(views) >= _MAJORITY or not name.startswith(SWAPPED)
-    ]
-    clean, *worse = [fuse(policy, moments(views, name, MOMENTS, seed=2)) for name in asked]
+    }
+    swapped = [asked.pop(name) for name in list(asked) if name.startswith(SWAPPED)]
+    clean, *worse = asked.values()
+    if len(views) >= _MAJORITY:
+        worse.append(together(swapped))
     found = None
     for candidate in np.unique(np.quantile(clean.probability, np.linspace(0, 1, 101)))[::-1]:
         trusted = [(c.right, c.probability >= candidate) for c in (clean, *worse)]

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -14,6 +13,7 @@ from engines.manifest import Modality
 from engines.opinion import Opinion
 from engines.quality import MEASURES, Quality
 from engines.quality import measure as quality
+from engines.window import FACE_PX
 from train.checks import Floats, Indices
 from train.data.samples import Input, Samples
 from train.metrics import Classes
@@ -22,7 +22,7 @@ from train.robustness import corruption
 
 CLEAN: Final = "clean"
 SPOILT: Final[Mapping[Modality, tuple[str, ...]]] = {
-    "face": ("blur:2", "jpeg:5", "dark:0.1", "occlude:0.3", "small:12"),
+    "face": ("blur:2", "jpeg:5", "dark:0.1", "occlude:0.3", "small:24", "small:12"),
     "voice": ("noise:20", "noise:10", "noise:0", "reverb:0.8", "clip:0.3", "band:8000"),
     "text": ("mishear:0.2", "lower:1", "unpunctuated:1"),
 }
@@ -88,19 +88,20 @@ class View:
         )
 
 
-def view(engine: Engine, samples: Samples, data: Path | None = None) -> View:
-    """Let an engine judge samples, each as a live window is, clean and under `SPOILT`.
+def view(engine: Engine, samples: Samples, corpus: str) -> View:
+    """Let an engine judge a corpus' samples as live windows are, clean and under `SPOILT`.
 
-    With a folder of real data, noise and misheard words are real ones. Progress goes to standard
-    error.
+    Progress goes to standard error.
     """
     kind = engine.manifest.kind
-    looks = {CLEAN: look(engine, samples.inputs, f"{kind} {CLEAN}")}
+    looks = {CLEAN: look(engine, samples.inputs, f"{corpus} {CLEAN}")}
     for spec in SPOILT[kind]:
-        looks[spec] = look(engine, list(_spoil(samples.inputs, spec, data)), f"{kind} {spec}")
+        looks[spec] = look(engine, list(_spoil(samples.inputs, spec)), f"{corpus} {spec}")
+    if kind == "face":
+        looks = {spec: _sized(seen, spec) for spec, seen in looks.items()}
     # The six leads of MELD speak in every part: what is new in a part are the lines.
     named = samples.people if kind != "text" else ("",) * len(samples.people)
-    people = tuple(who or f"{kind} {i:06}" for i, who in enumerate(named))
+    people = tuple(who or f"{corpus} {i:06}" for i, who in enumerate(named))
     return View(kind, samples.targets.argmax(axis=1), people, looks)
 
 
@@ -122,7 +123,15 @@ def stacked(kind: Modality, judged: Sequence[tuple[Opinion, Quality]]) -> Look:
     )
 
 
-def _spoil(inputs: Sequence[Input], spec: str, data: Path | None) -> Iterator[Input]:
-    worse = corruption(spec, data)
+def _sized(seen: Look, spec: str) -> Look:
+    """Say how wide faces were seen, which nobody measured in a table of crops."""
+    name, _, level = spec.partition(":")
+    size_px = float(level) if name == "small" else float(FACE_PX)
+    width = np.full(len(seen.opinion.uncertainty), size_px)
+    return Look(seen.opinion, {**seen.quality, "size_px": width})
+
+
+def _spoil(inputs: Sequence[Input], spec: str) -> Iterator[Input]:
+    worse = corruption(spec)
     for i, item in enumerate(inputs):
         yield worse.apply(item, np.random.default_rng(i))

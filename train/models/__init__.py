@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
+from train.lesson import read_lesson
 from train.models.calibrated import Calibrated
 from train.models.edl import Edl
 from train.models.face import FaceNetwork
 from train.models.text import TextNetwork
 from train.models.voice import VoiceNetwork
-from train.recipe import CalibratedHead, EdlHead, FaceRecipe, Recipe, TextRecipe
+from train.recipe import CalibratedHead, EdlHead, FaceRecipe, Recipe, RecipeError, TextRecipe
 
 
 class Exported(nn.Module):
@@ -31,6 +33,20 @@ def build(recipe: Recipe) -> nn.Module:
         return TextNetwork(recipe.network)
     network = FaceNetwork if isinstance(recipe, FaceRecipe) else VoiceNetwork
     return network(recipe.network)
+
+
+def begin(recipe: Recipe, *networks: nn.Module) -> None:
+    """Give untrained networks what the recipe's lesson knows of words, if it has one."""
+    if not isinstance(recipe, TextRecipe) or not recipe.lesson:
+        return
+    table = torch.from_numpy(read_lesson(recipe.lesson).table)
+    if table.shape[1] != recipe.network.width:
+        raise RecipeError(
+            recipe.lesson, f"has words of width {table.shape[1]}; set network.width to that"
+        )
+    for network in networks:
+        if isinstance(network, TextNetwork):
+            network.table.weight = table.to(network.table.weight)
 
 
 def build_head(head: CalibratedHead | EdlHead, fitted: Mapping[str, Tensor]) -> nn.Module:

@@ -2,15 +2,19 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, embedding_bag
+from torch.nn.functional import embedding_bag, gelu
 
 from engines.labels import EMOTIONS
 from engines.preprocess.text import BUCKETS, PIECES, WORDS
+from train.models.packed import rounded
 from train.recipe import TextNetworkSize
 
 
 class TextNetwork(nn.Module):
-    """Words as sums of their pieces; a bag of them beside a convolution over three."""
+    """Words as sums of their pieces; residual convolutions over three words; mean, peak and bag.
+
+    The table of pieces, nearly all of the weights, has 4 bits a weight, the other matrices have 8.
+    """
 
     def __init__(self, network: TextNetworkSize) -> None:
         super().__init__()
@@ -18,31 +22,55 @@ class TextNetwork(nn.Module):
         nn.init.normal_(self.table.weight, std=0.1)
         with torch.no_grad():
             self.table.weight[0] = 0
-        self.word_dropout = network.word_dropout
-        self.phrases = nn.Conv1d(network.width, network.phrases, 3, padding=1)
+        rounded(self.table, 4)
+        self.inlet = rounded(nn.Linear(network.width, network.channels), 8)
+        self.blocks = nn.ModuleList(
+            Convolution(network.channels, network.dropout) for _ in range(network.layers)
+        )
+        self.norm = nn.LayerNorm(network.channels)
         self.dropout = nn.Dropout(network.dropout)
-        width = network.width + 2 * network.phrases
-        self.hidden = nn.Sequential(nn.Linear(width, network.hidden), nn.ReLU())
+        width = network.width + 2 * network.channels
+        self.hidden = nn.Sequential(rounded(nn.Linear(width, network.hidden), 8), nn.GELU())
         self.head = nn.Linear(network.hidden, len(EMOTIONS))
 
     def forward(self, buckets: Tensor) -> tuple[Tensor, Tensor]:
         """(B, 48 * 28) → logits (B, 7), embedding (B, D)."""
-        pieces = buckets.reshape(-1, PIECES)  # (B * 48, 28)
-        words = self._sums(pieces)
-        count = (pieces != 0).sum(dim=1, keepdim=True)
-        words = (words / count.clamp(min=1).sqrt()).reshape(-1, WORDS, words.shape[1])
-        there = (count > 0).to(words.dtype).reshape(-1, WORDS, 1)
+        words, there = self._words(buckets.reshape(-1, PIECES))  # (B, 48, W), (B, 48, 1)
         length = there.sum(dim=1).clamp(min=1)  # (B, 1)
-        bag = words.sum(dim=1) / length.sqrt()  # (B, W)
-        words = dropout(words, self.word_dropout, self.training)
-        phrases = self.phrases(words.transpose(1, 2)).relu() * there.transpose(1, 2)  # (B, P, 48)
-        seen = torch.cat([phrases.amax(dim=2), phrases.sum(dim=2) / length, bag], dim=1)
-        embedding = self.hidden(self.dropout(seen))
+        seen = self.inlet(words)  # (B, 48, C)
+        for block in self.blocks:
+            seen = block(seen, there)
+        seen = self.norm(seen)
+        peak = (seen * there - 100 * (1 - there)).amax(dim=1).clamp(min=-10)
+        bag = words.sum(dim=1) / length.sqrt()
+        pooled = torch.cat([(seen * there).sum(dim=1) / length, peak, bag], dim=1)
+        embedding = self.hidden(self.dropout(pooled))
         return self.head(self.dropout(embedding)), embedding
 
-    def _sums(self, pieces: Tensor) -> Tensor:
-        """(B * 48, 28) → the sum of the words' pieces (B * 48, W)."""
+    def _words(self, pieces: Tensor) -> tuple[Tensor, Tensor]:
+        """(B * 48, 28) → words (B, 48, W), and which are there (B, 48, 1), 0 or 1."""
+        table = self.table.weight
+        count = (pieces != 0).sum(dim=1, keepdim=True)
         if self.training:  # half the time of the lines below, but ONNX makes a loop of it
-            return embedding_bag(pieces, self.table.weight, mode="sum", padding_idx=0)
-        rows = self.table.weight.index_select(0, pieces.flatten())  # padding is 0
-        return rows.reshape(-1, PIECES, rows.shape[1]).sum(dim=1)
+            sums = embedding_bag(pieces, table, mode="sum", padding_idx=0)
+        else:
+            rows = table.index_select(0, pieces.flatten())  # padding is 0
+            sums = rows.reshape(-1, PIECES, rows.shape[1]).sum(dim=1)
+        words = (sums / count.clamp(min=1).sqrt()).reshape(-1, WORDS, table.shape[1])
+        return words, (count > 0).to(words.dtype).reshape(-1, WORDS, 1)
+
+
+class Convolution(nn.Module):
+    """A residual convolution over three words."""
+
+    def __init__(self, channels: int, dropped: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+        self.mix = rounded(nn.Conv1d(channels, channels, 3, padding=1), 8)
+        self.dropout = nn.Dropout(dropped / 3)
+
+    def forward(self, words: Tensor, there: Tensor) -> Tensor:
+        """(B, 48, C), (B, 48, 1) → (B, 48, C)."""
+        mixed = self.mix((self.norm(words) * there).transpose(1, 2))
+        more: Tensor = self.dropout(gelu(mixed).transpose(1, 2))
+        return words + more

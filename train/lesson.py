@@ -1,0 +1,45 @@
+"""A lesson: what a teacher wrote down for a student (`python -m train.distil` makes one)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import numpy.typing as npt
+
+from engines.labels import EMOTIONS
+from engines.preprocess.text import BUCKETS
+from train.data.samples import DataError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lesson:
+    """Texts with what the teacher hears in them, and where a student's table of pieces begins."""
+
+    texts: tuple[str, ...]
+    targets: npt.NDArray[np.float32]
+    """(N, 7) share of each emotion, every row of sum 1."""
+    table: npt.NDArray[np.float32]
+    """(32768, W) of which the pieces of a word sum to the word's vector; row 0 is 0."""
+
+    def write(self, path: Path) -> None:
+        """Write the lesson as an archive of NumPy."""
+        texts = np.frombuffer("\n".join(self.texts).encode(), dtype=np.uint8)
+        targets, table = self.targets.astype("f2"), self.table.astype("f2")
+        np.savez_compressed(path, texts=texts, targets=targets, table=table)
+
+
+def read_lesson(path: Path) -> Lesson:
+    """Read a lesson; raise DataError if it is none."""
+    try:
+        with np.load(path) as archive:
+            texts = tuple(archive["texts"].tobytes().decode().split("\n"))
+            targets = archive["targets"].astype(np.float32)
+            table = archive["table"].astype(np.float32)
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise DataError(path, "is no lesson; make one with `python -m train.distil`") from error
+    sums = targets.sum(axis=1, keepdims=True) if targets.ndim == 2 else np.zeros(1)
+    whole = targets.shape == (len(texts), len(EMOTIONS)) and (np.abs(sums - 1) < 0.01).all()
+    if not whole or table.ndim != 2 or len(table) != BUCKETS or not np.isfinite(table).all():
+        raise DataError(path, "is a damaged lesson; make it again with `python -m train.distil`")
+    return Lesson(texts, targets / sums, table)
