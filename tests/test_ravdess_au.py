@@ -35,7 +35,7 @@ def posterior(seed: int, clearness: float) -> Floats:
     rng = np.random.default_rng(seed)
     seen = clearness * np.eye(8)[TRUTH] + rng.normal(size=(len(TRUTH), 8))
     odds = np.exp(clearness * seen)
-    return odds / odds.sum(axis=1, keepdims=True)
+    return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
 
 def said(p: Floats) -> Said:

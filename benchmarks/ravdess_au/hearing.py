@@ -93,6 +93,6 @@ def spoil(pcm: Array, condition: str, rng: np.random.Generator) -> Array:
 def _embed(network: Exported, takes: list[Array]) -> Floats:
     """Return the mean embedding (n, D) of each take's segments."""
     rows = torch.from_numpy(np.concatenate(takes))
-    embedding = torch.cat([network.network(part)[1] for part in rows.split(_BATCH)])
+    embedding = torch.cat([network.network(part)[1] for part in torch.split(rows, _BATCH)])
     sizes = [len(take) for take in takes]
-    return np.stack([part.double().mean(dim=0).numpy() for part in embedding.split(sizes)])
+    return np.stack([part.double().mean(dim=0).numpy() for part in torch.split(embedding, sizes)])

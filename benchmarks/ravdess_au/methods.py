@@ -2,18 +2,19 @@
 
 from itertools import product
 
+import numpy as np
+
 from benchmarks.ravdess_au.conditions import CONDITIONS, Pair, pairs
 from benchmarks.ravdess_au.fusing import Answer, Way, best, mix_pairs, mixture
 from benchmarks.ravdess_au.heads import Names
 from benchmarks.ravdess_au.hearing import HEARD
 from benchmarks.ravdess_au.saying import Sayings
-from benchmarks.ravdess_au.takes import Classes
+from benchmarks.ravdess_au.takes import Classes, Floats
 from benchmarks.ravdess_au.verdicts import Method
 from engines.fusion import Rule
 from train.views import CLEAN
 
 _ALL = [Way(p, d, r) for p, d, r in product((True, False), (False, True), Rule)]
-
 _POLICY = [way for way in _ALL if way.discount and not way.posterior]
 """Opinions and conflict as in the product."""
 
@@ -21,7 +22,7 @@ _POLICY = [way for way in _ALL if way.discount and not way.posterior]
 def methods(said: Sayings, truth: Classes, people: Names) -> dict[str, Method]:
     """Return every method by its name; those that choose how to fuse do so anew for each fold."""
     seen = pairs(said.voice, said.face, truth, people)
-    mean = {n: Answer.plain((p.voice.softmax + p.face.softmax) / 2) for n, p in seen.items()}
+    mean = {n: Answer.plain(_mean(pair)) for n, pair in seen.items()}
     whole = {n: Answer.plain(said.joined[n].softmax) for n in CONDITIONS}
     mute = {CLEAN: Pair(None, said.face)}
     faceless = {name: Pair(said.voice[name], None) for name in HEARD}
@@ -44,3 +45,8 @@ def methods(said: Sayings, truth: Classes, people: Names) -> dict[str, Method]:
         "belief, voice missing": fused(mute),
         "belief, face missing": fused(faceless),
     }
+
+
+def _mean(pair: Pair) -> Floats:
+    said = [one.softmax for one in (pair.voice, pair.face) if one is not None]
+    return np.asarray(np.mean(said, axis=0))
