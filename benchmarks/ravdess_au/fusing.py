@@ -17,8 +17,10 @@ from train import trust
 from train.views import CLEAN
 
 RELIABILITIES: Final = (1.0, 0.9, 0.8)
-MIXED: Final = {CLEAN: 3, "noise:10": 1, "noise:0": 1, SWAPPED: 1}
-"""In which proportions takes are mixed where something is fitted: half of them are clean."""
+Mix = Mapping[str, int]
+"""In which proportions takes are met under each condition, where something is fitted."""
+NOISY: Final[Mix] = {CLEAN: 2, "noise:10": 1, "noise:0": 1}
+SWAPPING: Final[Mix] = {CLEAN: 3, "noise:10": 1, "noise:0": 1, SWAPPED: 1}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,22 +94,22 @@ def best(ways: list[Way], mixed: Pair, truth: Classes) -> Way:
     return min(tried, key=lambda way: way.risk(mixed, truth))
 
 
-def mix_pairs(seen: Mapping[str, Pair], rows: Classes) -> Pair:
+def mix_pairs(mix: Mix, seen: Mapping[str, Pair], rows: Classes) -> Pair:
     """Return takes heard and seen, as `mixture` mixes them."""
-    lots = deal(seen, rows)
-    voice = [pair.voice.at(lots[n]) for n, pair in seen.items() if n in lots and pair.voice]
-    face = [pair.face.at(lots[n]) for n, pair in seen.items() if n in lots and pair.face]
+    lots = deal(mix, seen, rows).items()
+    voice = [said.at(lot) for name, lot in lots if (said := seen[name].voice)]
+    face = [said.at(lot) for name, lot in lots if (said := seen[name].face)]
     return Pair(Said.joined(voice), Said.joined(face))
 
 
-def mixture(of: Mapping[str, npt.NDArray[Any]], rows: Classes) -> npt.NDArray[Any]:
+def mixture(mix: Mix, of: Mapping[str, npt.NDArray[Any]], rows: Classes) -> npt.NDArray[Any]:
     """Return each condition's values at the rows that are dealt to it."""
-    return np.concatenate([of[name][lot] for name, lot in deal(of, rows).items()])
+    return np.concatenate([of[name][lot] for name, lot in deal(mix, of, rows).items()])
 
 
-def deal(conditions: Collection[str], rows: Classes) -> dict[str, Classes]:
-    """Deal rows out to those of some conditions that are in `MIXED`, in its proportions."""
-    names = [name for name in conditions if name in MIXED]
-    places = np.repeat(names, [MIXED[name] for name in names])
+def deal(mix: Mix, conditions: Collection[str], rows: Classes) -> dict[str, Classes]:
+    """Deal rows out to those conditions that are there, each row once."""
+    names = [name for name in mix if name in conditions]
+    places = np.repeat(names, [mix[name] for name in names])
     lot = places[np.random.default_rng(0).permutation(len(rows)) % len(places)]
     return {name: rows[lot == name] for name in names}

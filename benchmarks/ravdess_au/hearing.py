@@ -51,23 +51,24 @@ class Hearing:
 
 def hear(takes: Takes, folder: Path) -> list[Hearing]:
     """Let every fold's network hear the takes; FoldError unless `folder/fold-1` … `-6` are runs."""
-    networks = [_network(folder / f"fold-{k + 1}", k) for k in range(FOLDS)]
+    networks = [network(folder / f"fold-{k + 1}", k) for k in range(FOLDS)]
     everyone = np.arange(len(takes.truth))
     clean = _tensors(takes, everyone, CLEAN)
     noisy = _tensors(takes, everyone, ANY_NOISE)
     hearings = []
-    for k, network in enumerate(networks):
+    for k, engine in enumerate(networks):
         unheard = np.flatnonzero(takes.fold == k)
-        spoilt = {c: _embed(network, _tensors(takes, unheard, c)) for c in HEARD if c != CLEAN}
-        hearings.append(Hearing(k, _embed(network, clean), _embed(network, noisy), spoilt))
+        spoilt = {c: _embed(engine, _tensors(takes, unheard, c)) for c in HEARD if c != CLEAN}
+        hearings.append(Hearing(k, _embed(engine, clean), _embed(engine, noisy), spoilt))
     return hearings
 
 
-def _network(run: Path, fold: int) -> Exported:
-    recipe, _, network = read_run(run)
+def network(run: Path, fold: int) -> Exported:
+    """Open the run of a fold, from 0; FoldError for any other, RunError for none."""
+    recipe, _, engine = read_run(run)
     if recipe.kind != "voice" or recipe.fold != (fold + 1, FOLDS):
         raise FoldError(run, f"is no voice network of fold {fold + 1}/{FOLDS}")
-    return network
+    return engine
 
 
 def _tensors(takes: Takes, rows: Classes, condition: str) -> list[Array]:
@@ -90,9 +91,9 @@ def spoil(pcm: Array, condition: str, rng: np.random.Generator) -> Array:
 
 
 @torch.inference_mode()
-def _embed(network: Exported, takes: list[Array]) -> Floats:
+def _embed(engine: Exported, takes: list[Array]) -> Floats:
     """Return the mean embedding (n, D) of each take's segments."""
     rows = torch.from_numpy(np.concatenate(takes))
-    embedding = torch.cat([network.network(part)[1] for part in torch.split(rows, _BATCH)])
+    embedding = torch.cat([engine.network(part)[1] for part in torch.split(rows, _BATCH)])
     sizes = [len(take) for take in takes]
     return np.stack([part.double().mean(dim=0).numpy() for part in torch.split(embedding, sizes)])

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 
 from benchmarks.ravdess_au.conditions import CONDITIONS, Pair, pairs
-from benchmarks.ravdess_au.fusing import Answer, Way, best, mix_pairs, mixture
+from benchmarks.ravdess_au.fusing import NOISY, SWAPPING, Answer, Mix, Way, best, mix_pairs, mixture
 from benchmarks.ravdess_au.heads import Names
 from benchmarks.ravdess_au.hearing import HEARD
 from benchmarks.ravdess_au.saying import Sayings
@@ -27,23 +27,23 @@ def methods(said: Sayings, truth: Classes, people: Names) -> dict[str, Method]:
     mute = {CLEAN: Pair(None, said.face)}
     faceless = {name: Pair(said.voice[name], None) for name in HEARD}
 
-    def fused(of: dict[str, Pair], ways: list[Way] = _ALL, fit: dict[str, Pair] = seen) -> Method:
-        truths = dict.fromkeys(fit, truth)
+    def fused(of: dict[str, Pair], mix: Mix = NOISY, ways: list[Way] = _ALL) -> Method:
+        truths = dict.fromkeys(seen, truth)
 
-        def method(rows: Classes) -> dict[str, Answer]:
-            way = best(ways, mix_pairs(fit, rows), mixture(truths, rows))
+        def answer(rows: Classes) -> dict[str, Answer]:
+            way = best(ways, mix_pairs(mix, seen, rows), mixture(mix, truths, rows))
             return {name: way.fuse(pair) for name, pair in of.items()}
 
-        return method
+        return Method(answer, mix)
 
     return {
-        "mean probability": lambda _: mean,
-        "features as one": lambda _: whole,
-        "belief as in the policy": fused(seen, _POLICY),
-        "belief, chosen on clean takes": fused(seen, fit={CLEAN: seen[CLEAN]}),
+        "action units alone": fused(mute),
+        "voice alone": fused(faceless),
+        "mean probability": Method(lambda _: mean, NOISY),
+        "features as one": Method(lambda _: whole, NOISY),
         "belief": fused(seen),
-        "belief, voice missing": fused(mute),
-        "belief, face missing": fused(faceless),
+        "belief, opinions and conflict as in the product": fused(seen, ways=_POLICY),
+        "belief, prepared for swapped faces": fused(seen, SWAPPING),
     }
 
 

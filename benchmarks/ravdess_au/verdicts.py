@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.ravdess_au.fusing import Answer, mixture
+from benchmarks.ravdess_au.fusing import Answer, Mix, mixture
 from benchmarks.ravdess_au.heads import Names
 from benchmarks.ravdess_au.takes import Classes, Floats
 from engines.verdict import read_off
@@ -19,8 +19,15 @@ from train.thresholds import confidence
 TARGET: Final = 0.9
 DELTA: Final = 0.05
 
-Method = Callable[[Classes], Mapping[str, Answer]]
-"""Indices of the takes that it may be fitted on → its answers for all takes, by condition."""
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A way to judge takes, and what it is prepared for."""
+
+    answer: Callable[[Classes], Mapping[str, Answer]]
+    """Indices of the takes that it may be fitted on → its answers for all takes, by condition."""
+    mix: Mix
+    """The conditions under which it is fitted, calibrated and certified."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,8 +47,8 @@ class Verdicts:
 def verdicts(method: Method, truth: Classes, people: Names, fold: Classes) -> dict[str, Verdicts]:
     """Let a method judge each fold's takes, fitted on the people of all the others.
 
-    Half of those people choose how it fuses, the other half certify its threshold, and both
-    together calibrate its confidence, on takes mixed as `mixture` does.
+    A third of those people choose how it fuses, the others certify its threshold, and all of them
+    calibrate its confidence.
     """
     folds = np.unique(fold)
     parts = [_of_fold(method, truth, people, fold == k) for k in folds]
@@ -59,15 +66,19 @@ def verdicts(method: Method, truth: Classes, people: Names, fold: Classes) -> di
 
 def _of_fold(method: Method, truth: Classes, people: Names, own: Bools) -> dict[str, Verdicts]:
     others = np.flatnonzero(~own)
-    half = fold_of(people[others].tolist(), 2)
-    answers = method(others[half == 0])
+    third = fold_of(people[others].tolist(), 3)
+    answers = method.answer(others[third == 0])
     guess = {name: a.probability.argmax(axis=1) for name, a in answers.items()}
     right = {name: g == truth for name, g in guess.items()}
     top = {name: np.minimum(a.probability.max(axis=1), 1.0) for name, a in answers.items()}
-    curve = confidence(Fused(mixture(right, others).astype(np.float64), mixture(top, others)))
-    test = others[half == 1]
+    curve = confidence(
+        Fused(
+            mixture(method.mix, right, others).astype(np.float64), mixture(method.mix, top, others)
+        )
+    )
+    test = others[third > 0]
     found = certify(
-        *(mixture(of, test) for of in (right, top, dict.fromkeys(answers, people))),
+        *(mixture(method.mix, of, test) for of in (right, top, dict.fromkeys(answers, people))),
         target=TARGET,
         delta=DELTA,
     )
