@@ -42,7 +42,7 @@ def methods(said: Sayings, truth: Classes, people: Names) -> dict[str, Method]:
         "mean probability": Method(lambda _: mean, NOISY),
         "features as one": Method(lambda _: whole, NOISY),
         "belief": fused(seen),
-        "belief, opinions and conflict as in the product": fused(seen, ways=_POLICY),
+        "belief, as in the product": fused(seen, ways=_POLICY),
         "belief, prepared for swapped faces": fused(seen, SWAPPING),
     }
 
