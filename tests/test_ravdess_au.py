@@ -8,10 +8,11 @@ import pytest
 
 pytest.importorskip("torch", reason="the benchmark needs credence[train]")
 
+from benchmarks.ravdess_au import hearing
 from benchmarks.ravdess_au.conditions import PARTLY, SWAPPED, pairs, shown
 from benchmarks.ravdess_au.fusing import NOISY, SWAPPING, Answer, Way, deal
 from benchmarks.ravdess_au.heads import Known, Names, Said, cross_fitted, met_anew
-from benchmarks.ravdess_au.hearing import HEARD, network
+from benchmarks.ravdess_au.hearing import HEARD, FoldError, network
 from benchmarks.ravdess_au.methods import methods
 from benchmarks.ravdess_au.saying import Sayings
 from benchmarks.ravdess_au.takes import Classes, Floats, read
@@ -19,6 +20,7 @@ from benchmarks.ravdess_au.verdicts import Method, Verdicts, verdicts
 from engines.fusion import Rule
 from engines.opinion import Opinion
 from train.data.samples import DataError
+from train.recipe import of_fold, read_recipe
 from train.run import RunError
 from train.views import CLEAN
 
@@ -145,6 +147,13 @@ def test_a_folder_without_takes_is_refused(tmp_path: Path) -> None:
         read(tmp_path)
 
 
-def test_a_network_that_may_have_heard_the_actors_is_refused(tmp_path: Path) -> None:
+def test_an_unfinished_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="finish it with `credence-train fit`"):
         network(tmp_path / "fold-1", 0)
+
+
+def test_a_network_that_heard_the_actors_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = of_fold(read_recipe(Path("train/recipes/voice.yaml")), "2/6")
+    monkeypatch.setattr(hearing, "read_run", lambda run: (recipe, None, None))
+    with pytest.raises(FoldError, match=r"no voice network of fold 1/6; .* --fold 1/6"):
+        network(Path("fold-1"), 0)
