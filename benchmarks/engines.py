@@ -85,8 +85,7 @@ def _judged(name: str, judges: Judges, samples: Samples) -> tuple[Judged, tuple[
                 verdict.trusted,
             )
         )
-    people = [f"{kind} {i:06}" for i in range(len(decisions))]
-    fresh = (fold_of(people, FIFTHS) == FIFTHS - 1) | (kind == "voice")
+    fresh = (fold_of([""] * len(decisions), FIFTHS) == FIFTHS - 1) | (kind == "voice")
     return Judged(name, Decisions.of(decisions), np.stack(softmax), fresh), samples.strata
 
 

@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from engines.engine import BUNDLES, open_engine
-from engines.errors import CredenceError
+from engines.command import run
+from engines.engine import BUNDLES, bundle_named, open_engine
 from engines.manifest import (
     BrokenBundleError,
     EngineManifest,
@@ -32,11 +32,7 @@ Bundle = Annotated[Path, typer.Argument(help="A bundle's folder, or the name of 
 
 def main() -> None:
     """Run the command; what a user can mend is one sentence on standard error and exit code 2."""
-    try:
-        app()
-    except CredenceError as error:
-        print(f"credence-engines: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(run(app, "credence-engines"))
 
 
 @app.command("list")
@@ -57,13 +53,15 @@ def list_(
             continue
         size = f"{manifest.parameters:,}" if isinstance(manifest, EngineManifest) else ""
         table.add_row(bundle.name, manifest.kind, digest, size, manifest.licence)
+    if not table.rows:
+        raise BrokenBundleError(folder, "there is no engine in this folder")
     Console().print(table)
 
 
 @app.command()
 def inspect(bundle: Bundle) -> None:
     """Print a bundle's manifest as JSON: labels, input, training, figures, licence."""
-    manifest, digest = read_manifest(_folder(bundle))
+    manifest, digest = read_manifest(bundle_named(bundle))
     print(json.dumps({"hash": digest, **manifest.model_dump(mode="json")}, indent=2))
 
 
@@ -74,7 +72,7 @@ def verify(
     ] = None,
 ) -> None:
     """Check that bundles are whole, load here, and still compute what they computed at export."""
-    for folder in [_folder(b) for b in bundles or []] or sorted(
+    for folder in [bundle_named(b) for b in bundles or []] or sorted(
         path.parent for path in BUNDLES.glob("*/engine.json")
     ):
         manifest, digest = read_manifest(folder)
@@ -87,10 +85,6 @@ def verify(
             f"{folder.name} {digest}: whole, and within {result.largest_difference:.1e}"
             f" of its reference on {result.inputs} inputs"
         )
-
-
-def _folder(bundle: Path) -> Path:
-    return bundle if bundle.exists() or len(bundle.parts) > 1 else BUNDLES / bundle
 
 
 if __name__ == "__main__":

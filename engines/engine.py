@@ -25,6 +25,18 @@ BUNDLES = Path(__file__).parent / "bundles"
 """The engines that ship with Credence, a folder each."""
 
 
+def bundle_named(given: Path) -> Path:
+    """Return the folder of a bundle that is given by its folder, or by name if it is shipped."""
+    if given.exists() or len(given.parts) > 1:
+        return given
+    if not (BUNDLES / given).exists():
+        names = ", ".join(sorted(path.parent.name for path in BUNDLES.glob("*/engine.json")))
+        raise BrokenBundleError(
+            given, f"there is no such folder; name one, or one that is shipped: {names}"
+        )
+    return BUNDLES / given
+
+
 class EngineContractError(CredenceError):
     """The engine was built for other preprocessing or other labels than this code runs."""
 

@@ -76,17 +76,29 @@ def largest_conflict(opinions: Sequence[Opinion]) -> Array:
     return np.max(pairs, axis=0) if pairs else np.zeros_like(opinions[0].uncertainty)
 
 
+def agreement(opinions: Sequence[Opinion]) -> list[Array]:
+    """Return how far each opinion agrees with all others together, t_i = 1 - DC(i, ⊕_{j≠i} j).
+
+    (...) in [0, 1] each, ⊕ being the reduced Dempster rule; 1 for a single opinion. Ours: where a
+    majority agrees, who dissents loses its trust; where nobody does, all lose it. Of two opinions
+    both lose 1 - DC.
+    """
+    if len(opinions) == 1:
+        return [np.ones_like(opinions[0].uncertainty)]
+    rests = [dempster([*opinions[:i], *opinions[i + 1 :]]) for i in range(len(opinions))]
+    return [
+        np.clip(1.0 - conflict(own, rest), 0.0, 1.0)
+        for own, rest in zip(opinions, rests, strict=True)
+    ]
+
+
 def discount_conflict(opinions: Sequence[Opinion]) -> list[Opinion]:
-    """Trust each opinion less the more it conflicts with the others, t_i = Π(1 - DC_ij).
+    """Trust each opinion as far as it agrees with the others.
 
     Ours: no rule here raises uncertainty when confident sources disagree, so this comes first.
     """
-    return [
-        opinion.discount(
-            _product([1.0 - conflict(opinion, o) for o in opinions if o is not opinion])
-        )
-        for opinion in opinions
-    ]
+    trusts = agreement(opinions)
+    return [opinion.discount(trust) for opinion, trust in zip(opinions, trusts, strict=True)]
 
 
 def _evidence(opinions: Sequence[Opinion]) -> Array:
@@ -101,10 +113,6 @@ def _weighted_mean(opinions: Sequence[Opinion], weights: Array) -> Opinion:
     total = weights.sum(axis=0)
     share = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
     return Opinion.from_evidence((share[..., None] * _evidence(opinions)).sum(axis=0))
-
-
-def _product(factors: list[Array]) -> Array:
-    return np.prod(factors, axis=0) if factors else np.float64(1.0)  # type: ignore[return-value]
 
 
 _RULES = {

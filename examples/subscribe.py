@@ -57,7 +57,8 @@ def main() -> None:
     try:
         asyncio.run(subscribe(options.url, options.count))
     except (aiomqtt.MqttError, ValueError) as error:
-        sys.exit(f"{options.url.rpartition('@')[2]}: {error}")
+        place = options.url.rpartition("@")[2]
+        sys.exit(f"{place}: {error}; is a broker running there, and are port and login right?")
     except KeyboardInterrupt:
         sys.exit(130)
 

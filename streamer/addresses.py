@@ -40,8 +40,13 @@ def path(text: str) -> str:
     return text
 
 
-CAMERA_PREFIXES = ("webcam:", "lavfi:")
-"""What camera addresses begin with that are neither URLs nor paths."""
+def is_address(text: str) -> bool:
+    """Whether text is meant as an address, if a wrong one, and so may hold a password.
+
+    A path that begins like one is written with `./` before it.
+    """
+    return "://" in text or re.match(r"\s*[\w+.-]+:", text) is not None
+
 
 _NETWORK = ("rtsp", "http", "https")
 _HTTP_MAY = "http,https,httpproxy,tcp,tls,crypto,data"
@@ -80,9 +85,10 @@ class Address:
             return cls(path(text.removeprefix("lavfi:")), "lavfi", shown="lavfi")
         if text.startswith(("webcam:", "/dev/video")):
             return _webcam(text.removeprefix("webcam:"))
-        if "://" not in text:
+        if not is_address(text):
             return cls(path(text), shown=text, ends=True)
-        parts = _network_url(text, _NETWORK, " or webcam: or lavfi:, or be the path of a file")
+        also = " or webcam: or lavfi:, or be the path of a file (./a:b, not a:b)"
+        parts = _network_url(text, _NETWORK, also)
         scheme, host = parts.scheme.lower(), parts.hostname or ""
         return cls(
             text,

@@ -4,7 +4,8 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Coroutine
+import traceback
+from collections.abc import Coroutine, Sequence
 from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
@@ -12,10 +13,13 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from engines.command import run as run_command
+from engines.command import say
 from engines.errors import CredenceError
 from streamer import cli_given as given
 from streamer.cli_models import app as models_app
 from streamer.logs import log_to_stderr
+from streamer.threads import leave
 
 T = TypeVar("T")
 
@@ -82,10 +86,13 @@ def main() -> None:
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - as long as the process
     try:
-        app()
-    except CredenceError as error:
-        _say(error)
-        sys.exit(2)
+        code = run_command(app, "credence")
+    except SystemExit as ended:  # nobody reads its output any more
+        code = ended.code if isinstance(ended.code, int) else 0
+    except Exception:
+        traceback.print_exc()
+        code = 1
+    leave(code)
 
 
 @app.callback()
@@ -120,25 +127,30 @@ def replay(
     """Judge recordings: one event per line as JSON, in window order."""
     from streamer import config as configuration
     from streamer.progress import bars
-    from streamer.replay import open_replay
     from streamer.sinks.jsonl import JsonLines
     from streamer.sinks.mqtt import MqttSink
+    from streamer.source import unreadable
 
-    loaded = configuration.load(config, settings or [])
-    player = open_replay(loaded, realtime=speed is Speed.REALTIME, began=given.time(start))
+    loaded, began = configuration.load(config, settings or []), given.time(start)
     sink = None
     if mqtt is not None:
         prefix = loaded.mqtt.topic_prefix if loaded.mqtt else "credence"
         broker = given.broker(configuration.Mqtt.parse(mqtt, prefix))
         sink = MqttSink(broker, loaded.node)
     target = given.target(output, files)
+    if len(failed := unreadable(files)) == len(files):
+        _refuse(failed)
+    from streamer.replay import open_replay  # slow, so only for what can be replayed
+
+    player = open_replay(loaded, realtime=speed is Speed.REALTIME, began=began)
     shown = target is sys.stdout and target.isatty()
-    with closing(JsonLines(target)) as lines, bars(files, events_shown=shown) as advance:
+    with (
+        closing(player.judging),
+        closing(JsonLines(target)) as lines,
+        bars(files, events_shown=shown) as advance,
+    ):
         failed = _run(player.run(files, lines, sink, advance))
-    for error in failed:
-        _say(error)
-    if failed:
-        raise typer.Exit(2)
+    _refuse(failed)
 
 
 @app.command()
@@ -153,18 +165,20 @@ def run(
     ] = None,
 ) -> None:
     """Judge cameras until stopped: events to MQTT where configured, as JSON Lines with --output."""
-    from streamer.node import open_node, run_until_signalled
+    from streamer.node import NoCamerasError, open_node, run_until_signalled
     from streamer.sinks.jsonl import JsonLines
     from streamer.sinks.mqtt import MqttSink
 
     loaded = given.cameras(source, settings)
+    if not loaded.cameras:
+        raise NoCamerasError
     if loaded.mqtt is None and output is None:
         raise NowhereError
-    node = open_node(loaded)
     broker = given.broker(loaded.mqtt) if loaded.mqtt else None
     sink = MqttSink(broker, loaded.node) if broker else None
-    node.describe(broker.address if broker else None)
     with given.opened(output) as file:
+        node = open_node(loaded)
+        node.describe(broker.address if broker else None)
         _run(run_until_signalled(node, JsonLines(file) if file else None, sink))
     if node.failed:
         raise typer.Exit(2)
@@ -273,9 +287,11 @@ def _first(group: ExceptionGroup[Exception]) -> Exception:
     return _first(error) if isinstance(error, ExceptionGroup) else error
 
 
-def _say(error: CredenceError) -> None:
-    for sentence in str(error).splitlines():
-        print(f"credence: {sentence}", file=sys.stderr)
+def _refuse(failed: Sequence[CredenceError]) -> None:
+    for error in failed:
+        say("credence", str(error))
+    if failed:
+        raise typer.Exit(2)
 
 
 if __name__ == "__main__":

@@ -17,12 +17,38 @@ if TYPE_CHECKING:
 def cameras(source: str, settings: list[str] | None) -> "Config":
     """Read a configuration, or make one of a camera's address."""
     from streamer import config as configuration
-    from streamer.addresses import CAMERA_PREFIXES
+    from streamer.addresses import camera_url, is_address
 
-    if "://" not in source and not source.startswith(CAMERA_PREFIXES):
-        return configuration.load(Path(source), settings or [])
+    if not is_address(source):
+        return configuration.load(_yaml(Path(source)), settings or [])
+    try:
+        camera_url(source)
+    except ValueError as error:  # which does not repeat it
+        raise configuration.ConfigError([f"the camera's address {error}"]) from None
     camera = json.dumps({"name": "camera", "url": source})
     return configuration.load(None, [f"cameras=[{camera}]", *(settings or [])])
+
+
+def _yaml(path: Path) -> Path:
+    """Refuse at once what holds no settings."""
+    from streamer.config import ConfigError
+
+    try:
+        with path.open("rb") as file:
+            if b"\0" not in file.read(1024):
+                return path
+        problem = (
+            "this is no YAML; if it is a recording, use `credence replay`, or put it under cameras:"
+            " as a url"
+        )
+    except FileNotFoundError:
+        problem = (
+            "there is no such file; name settings in YAML, or a camera by its address, such as"
+            " rtsp://HOST/PATH or webcam:0"
+        )
+    except (OSError, ValueError):  # said where it is read
+        return path
+    raise ConfigError([f"{path}: {problem}"])
 
 
 def time(text: str | None) -> datetime | None:
@@ -45,8 +71,11 @@ def target(output: Path, files: list[Path]) -> TextIO | Path:
         return sys.stdout
     if output.exists() and any(file.exists() and output.samefile(file) for file in files):
         raise typer.BadParameter(f"{output} is one of the recordings", param_hint="--output")
-    if output.is_dir() or not output.absolute().parent.is_dir():
-        raise typer.BadParameter(f"cannot write {output}: no such folder", param_hint="--output")
+    if output.is_file() or not output.exists():  # a pipe's reader would take this for all
+        new = not output.exists()
+        _appending(output).close()
+        if new:
+            output.unlink()
     return output
 
 
@@ -54,11 +83,16 @@ def opened(output: Path | None) -> AbstractContextManager[TextIO | None]:
     """Open --output of what is appended to."""
     if output is None or str(output) == "-":
         return nullcontext(sys.stdout if output else None)
+    return _appending(output)
+
+
+def _appending(output: Path) -> TextIO:
     try:
         return cast(TextIO, output.open("a", encoding="utf-8"))
     except OSError as error:
+        problem = (error.strerror or "unknown").lower()
         raise typer.BadParameter(
-            f"cannot write {output}: {error.strerror}", param_hint="--output"
+            f"cannot write {output}: {problem}", param_hint="--output"
         ) from None
 
 

@@ -72,7 +72,9 @@ def verify(
     good = True
     for model in chosen:
         for path, condition in models.verify(model).items():
-            print(f"{path}: {condition}")
-            good = good and condition in ("whole", "not recorded")
+            whole = condition in ("whole", "not recorded")
+            remedy = "" if whole else f"; get it with: credence models fetch {model.name}"
+            print(f"{path}: {condition}{remedy}")
+            good = good and whole
     if not good:
         raise typer.Exit(1)

@@ -80,7 +80,7 @@ class Camera(_Section):
     """Stands in topics and events, and is used once: 1 to 100 characters without `/ + # $`."""
     url: Annotated[
         SecretStr,
-        PathUnless(prefixes=addresses.CAMERA_PREFIXES),
+        PathUnless(),
         AfterValidator(_camera_url),
     ]
     """`rtsp://`, `http://` or `https://` (also HLS), with credentials if need be; `webcam:0` or

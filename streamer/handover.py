@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
+from streamer.threads import NativeThread
+
 T = TypeVar("T")
 
 
@@ -46,7 +48,7 @@ class Handover(Generic[T]):
             self._tickets.put(None)
         self._items: deque[T | _End] = deque()
         self._some = asyncio.Event()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = NativeThread(self._run, name)
         self.dropped = 0
         """Items that made room for newer ones."""
 

@@ -113,9 +113,7 @@ def plain_reason(error: BaseException) -> str:
         case (UnicodeError(), _) | (_, socket.gaierror()):
             return "host name not found"
         case _, ssl.SSLError() as problem:
-            detail = (
-                getattr(problem, "verify_message", "") or getattr(problem, "reason", "") or problem
-            )
+            detail = getattr(problem, "verify_message", "") or problem.reason or problem.args[-1]
             return f"TLS problem: {detail}"
         case _, ConnectionRefusedError():
             return "connection refused (is a broker running there?)"

@@ -157,6 +157,8 @@ def _why(error: Exception, address: Address) -> str:
             return "it does not offer this transport; set transport to the other of tcp and udp"
         case _ if address.host and not _known(address.host):
             return f"host name {address.host} not found; check its url"
+        case av.InvalidDataError() if address.transport:
+            return "it does not answer as RTSP does; is the port right?"
         case av.InvalidDataError():
             return "what it sends is not video or sound that FFmpeg can read"
         case _:

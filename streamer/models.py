@@ -36,11 +36,14 @@ class UnknownModelError(CredenceError):
 class FetchError(CredenceError):
     """A model could not be fetched. What was there before is still there."""
 
-    def __init__(self, name: str, problem: str) -> None:
-        super().__init__(
-            f"{name} cannot be fetched: {problem}; try again, or copy its files to {folder()}"
+    def __init__(self, model: "Model", problem: str) -> None:
+        files = ", ".join(
+            f"{urljoin(model.base, file.url)} as {folder() / file.path}" for file in model.files
         )
-        self.name, self.problem = name, problem
+        super().__init__(
+            f"{model.name} cannot be fetched: {problem}; try again, or put in place {files}"
+        )
+        self.name, self.problem = model.name, problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,7 @@ def fetch(model: Model, progress: Progress = lambda *_: None, *, base: str | Non
             _download(model, file, urljoin(base or model.base, file.url), made, progress)
         _put_in_place(model, made)
     except OSError as error:
-        raise FetchError(model.name, f"{error.strerror or error} ({folder()})") from error
+        raise FetchError(model, f"{error.strerror or error} ({folder()})") from error
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return model.place
@@ -175,16 +178,16 @@ def _download(model: Model, file: File, url: str, made: Path, progress: Progress
             came = out.tell()
     except urllib.error.HTTPError as error:
         error.close()
-        raise FetchError(model.name, f"{host} answered {error.code} for {file.url}") from None
+        raise FetchError(model, f"{host} answered {error.code} for {file.url}") from None
     except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", None) or error
-        raise FetchError(model.name, f"{host} cannot be reached ({reason})") from None
+        raise FetchError(model, f"{host} cannot be reached ({reason})") from None
     if size is not None and came != size:
-        raise FetchError(model.name, f"{host} sent {came} of {size} bytes of {file.url}")
+        raise FetchError(model, f"{host} sent {came} of {size} bytes of {file.url}")
     if file.sha256 is None:
         _record(path).write_text(f"{digest.hexdigest()}  {path.name}\n", encoding="utf-8")
     elif digest.hexdigest() != file.sha256:
-        raise FetchError(model.name, f"what {host} sent as {file.url} has another checksum")
+        raise FetchError(model, f"what {host} sent as {file.url} has another checksum")
 
 
 def _put_in_place(model: Model, made: Path) -> None:

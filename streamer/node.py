@@ -28,6 +28,9 @@ FLUSH_S = 2.0
 """When stopped, each camera has so long to finish its last windows, and then the broker to take
 what waits."""
 
+_TOO_SLOW = "this machine is too slow, media is dropped; raise video.sample_every_s"
+_YUNET = ", or get a faster face finder with: credence models fetch yunet"
+
 
 class NoCamerasError(CredenceError):
     """There is nothing to run."""
@@ -195,7 +198,8 @@ class _Running:
                     await self._connected(item)
                 if handover.dropped and not overrun:
                     overrun = True
-                    log.warning(f"camera {self.name}: this machine is too slow, media is dropped")
+                    faster = _YUNET if isinstance(self._finder, Haar) else ""
+                    log.warning(f"camera {self.name}: {_TOO_SLOW}{faster}")
                 yield item
         except CameraError as error:
             lost.append(error.problem)
@@ -231,7 +235,8 @@ async def _take_leave(mqtt: MqttSink, publishing: "asyncio.Task[None]") -> None:
         async with asyncio.timeout(FLUSH_S):
             await mqtt.close()
     except TimeoutError:
-        log.warning("the broker is away; events were given up", events=mqtt.waiting)
+        if mqtt.waiting:
+            log.warning("the broker is away; events were given up", events=mqtt.waiting)
         publishing.cancel()
 
 

@@ -23,6 +23,9 @@ from streamer.worker import Worker
 
 log = structlog.get_logger()
 
+_PATIENCE_S = 2.0
+"""A broker that takes longer for the last events is said to be waited for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Replay:
@@ -54,7 +57,12 @@ class Replay:
             async with asyncio.TaskGroup() as group:
                 group.create_task(mqtt.run(), name="mqtt")
                 failed = await self._all(files, engines, sinks, advance)
-                await mqtt.close()
+                leaving = group.create_task(mqtt.close(), name="mqtt close")
+                if not (await asyncio.wait([leaving], timeout=_PATIENCE_S))[0]:
+                    log.warning(
+                        "all is judged, but the broker is away; Ctrl-C gives up what waits for it",
+                        events=mqtt.waiting,
+                    )
             return failed
 
     async def _all(

@@ -14,7 +14,7 @@ from yaml.error import Mark
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from engines.errors import CredenceError
-from streamer import yaml_tree
+from streamer import addresses, yaml_tree
 
 Key = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
@@ -32,10 +32,9 @@ class ConfigError(CredenceError):
 
 @dataclass(frozen=True, slots=True)
 class PathUnless:
-    """Marks text that is a path, unless it is a URL, one of `words`, or begins with a prefix."""
+    """Marks text that is a path, unless it is an address or one of `words`."""
 
     words: tuple[str, ...] = ()
-    prefixes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +195,7 @@ class _Draft:
         except ValueError as error:
             self._spoil(key, node, str(error))
         marks = [mark for mark in field.metadata if isinstance(mark, PathUnless)]
-        if not marks or not value or value in marks[0].words or "://" in value:
-            return value
-        if value.startswith(marks[0].prefixes):
+        if not marks or not value or value in marks[0].words or addresses.is_address(value):
             return value
         return self._from_folder(value, node)
 

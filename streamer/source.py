@@ -1,7 +1,7 @@
 """Recordings → media. Blocking; runs on a thread of its own."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +12,7 @@ from av.container import InputContainer
 
 from engines.errors import CredenceError
 from engines.manifest import sha256
+from streamer.addresses import is_address
 from streamer.decode import Decoder, Sampling, find_tracks, paced, plain
 from streamer.flow import Epoch, Media
 
@@ -102,8 +103,10 @@ class Recording:
 
 
 def _opened(path: Path) -> InputContainer:
-    if ":/" in str(path) and not path.exists():
-        raise UnreadableError(path, "this is an address; a camera there is for `credence run`")
+    if is_address(str(path)) and not path.exists():
+        # Not repeated: it may hold a password.
+        hidden = Path(f"{str(path).partition(':')[0]}:…")
+        raise UnreadableError(hidden, "this is an address; a camera there is for `credence run`")
     if path.is_dir():
         raise UnreadableError(path, "this is a folder; name a file in it")
     if path.exists() and not path.is_file():
@@ -121,6 +124,17 @@ def _opened(path: Path) -> InputContainer:
         raise UnreadableError(
             path, f"not a recording that FFmpeg can read ({plain(error)}), or it was cut short"
         ) from error
+
+
+def unreadable(paths: Iterable[Path]) -> list[UnreadableError]:
+    """Return why recordings cannot be opened, of those that cannot. Blocks."""
+    problems = []
+    for path in paths:
+        try:
+            _opened(path).close()
+        except UnreadableError as error:
+            problems.append(error)
+    return problems
 
 
 def length_s(path: Path) -> float | None:

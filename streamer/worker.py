@@ -2,22 +2,23 @@
 
 import asyncio
 import queue
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import ParamSpec, TypeVar
+
+from streamer.threads import NativeThread
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 class Worker:
-    """Runs calls one after the other on its own thread."""
+    """Runs calls one after the other on its own thread, which the first one starts."""
 
     def __init__(self, name: str) -> None:
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        threading.Thread(target=self._run, name=name, daemon=True).start()
+        self._thread = NativeThread(self._run, name)
 
     async def run(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Await ``call(*args, **kwargs)``; what it raises is raised here."""
@@ -33,6 +34,8 @@ class Worker:
                 _settle(loop, result, partial(result.set_result, value))
 
         self._calls.put(work)
+        if self._thread.ident is None:
+            self._thread.start()
         return await result
 
     def close(self) -> None:

@@ -51,6 +51,10 @@ def parse_file(path: Path) -> Node | None:
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise MalformedError(line, "not UTF-8 text") from None
+    except FileNotFoundError:
+        raise MalformedError(None, "there is no such file; check its name and folder") from None
+    except IsADirectoryError:
+        raise MalformedError(None, "this is a folder; name a YAML file in it") from None
     except (OSError, ValueError) as error:
         raise MalformedError(None, getattr(error, "strerror", "") or "cannot be read") from None
     return parse(text, str(path))
@@ -67,8 +71,8 @@ def parse(text: str, origin: str) -> Node | None:
         finally:
             line = loader.line
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line, problem = mark.line if mark else line, _without_quotations(error.problem or "")
+        mark, problem = _fault(error, loader)
+        line = mark.line if mark else line
     except ReaderError as error:
         line, problem = text.count("\n", 0, error.position), "it holds a control character"
     except RecursionError:
@@ -147,6 +151,19 @@ def with_variables(text: str) -> str:
     if any("\ud800" <= letter <= "\udfff" for letter in text):
         raise ValueError("must be text that UTF-8 can hold")
     return text
+
+
+def _fault(error: yaml.MarkedYAMLError, loader: Any) -> tuple[Mark | None, str]:
+    """Return where a text goes wrong, which is where it opens what it does not close, and how."""
+    problem = _without_quotations(error.problem or "")
+    if "'\\t'" in problem:
+        problem += "; indent with spaces"
+    opened = error.context_mark if error.context == "while scanning a quoted scalar" else None
+    if loader.flow_level and loader.marks:
+        opened = loader.marks[-1]
+    if opened:
+        return opened, f"what is opened here is not closed, or lacks a comma ({problem})"
+    return error.problem_mark or error.context_mark, problem
 
 
 def _without_quotations(problem: str) -> str:

@@ -68,8 +68,8 @@ medicine. Not for inferring emotions at workplaces or in education, which the EU
 
 ## Limits
 {limits}
-1 - u of one segment was calibrated, on the validation data of the same corpora. The confidence of
-a verdict is read from the projected probability; it is lower, and not calibrated.
+All calibration is for people like the validation people of the same corpora. The confidence of a
+verdict is what the policy makes of the fused opinion.
 """
 _PROMISE = """\
 `paired` samples are real moments. `label-matched` ones pair samples of different people and corpora

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from engines.errors import CredenceError
+from engines.command import run as run_command
 
 app = typer.Typer(
     help="Make engines: train, export, evaluate.",
@@ -21,20 +21,18 @@ Data = Annotated[Path, typer.Option(help="The folder that holds the corpora or t
 Output = Annotated[Path, typer.Option(help="The policy's folder; replaced if it is one.")]
 Precision = Annotated[float, typer.Option(help="The share of trusted verdicts that is right.")]
 Delta = Annotated[float, typer.Option(help="The chance that the promise may fail with.")]
+_INSTALL = "pip install -c constraints.txt -e '.[train]'"
 _EXTRA = {"torch", "onnx", "onnxscript", "tensorboard", "matplotlib"}
 
 
 def main() -> None:
     """Run the command; what a user can mend is one sentence on standard error and exit code 2."""
     try:
-        app()
-    except CredenceError as error:
-        print(f"credence-train: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(run_command(app, "credence-train"))
     except ModuleNotFoundError as error:
         if error.name not in _EXTRA:
             raise
-        print(f"credence-train: this needs {error.name}; install credence[train]", file=sys.stderr)
+        print(f"credence-train: this needs {error.name}; in a clone, {_INSTALL}", file=sys.stderr)
         sys.exit(2)
 
 
@@ -73,7 +71,10 @@ def export(
 def evaluate(
     bundles: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="BUNDLE", help="Engines of different kinds, and their policy."),
+        typer.Argument(
+            metavar="BUNDLE",
+            help="Engines of different kinds, and their policy; shipped ones by name.",
+        ),
     ] = None,
     data: Annotated[
         Path | None,
@@ -147,7 +148,10 @@ def policy(
 def calibrate(
     bundles: Annotated[
         list[Path],
-        typer.Argument(metavar="BUNDLE", help="Engines of different kinds, and their policy."),
+        typer.Argument(
+            metavar="BUNDLE",
+            help="Engines of different kinds, and their policy; shipped ones by name.",
+        ),
     ],
     data: Annotated[
         Path, typer.Option(metavar="CSV", help="Your own samples, in a table as of `evaluate`.")

@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from engines.engine import BUNDLES, Engine, open_engine
+from engines.engine import BUNDLES, Engine, bundle_named, open_engine
 from engines.errors import CredenceError
 from engines.manifest import Modality, read_manifest
 from engines.quality import measure as quality
@@ -112,11 +112,12 @@ def evaluate(bundles: Sequence[Path], data: Path, corrupt: str | None = None) ->
 def open_judges(bundles: Sequence[Path]) -> Judges:
     """Open engines, and the policy among them; else the shipped one if it was made for them.
 
-    Without either, opinions are combined and nothing is certified. Raises EvaluationError for no
+    Each by its folder, or by name if it is shipped. Without any policy, opinions are combined and
+    nothing is certified. Raises EvaluationError for no
     engine or two of a kind, PolicyMismatchError for a policy of others, BrokenBundleError.
     """
     paths: dict[str, Path] = {}
-    for path in bundles:
+    for path in map(bundle_named, bundles):
         kind = read_manifest(path)[0].kind
         if kind in paths:
             raise EvaluationError(f"{paths[kind]} and {path} are both of kind {kind}", "name one")

@@ -10,11 +10,13 @@ from engines.verdict import Policy
 from train.calibrate import rising
 from train.certify import FEWEST, Certified, Uncertified, certify
 from train.moments import SWAPPED, Fused, conditions, fuse, mixture, moments, together
-from train.views import View
+from train.views import CLEAN, View
 
 MOMENTS: Final = 3000
 """Pairs matched by label that a set of several modalities is fitted and certified on, each."""
 _MAJORITY: Final = 3
+_ASKED: Final = 20
+"""Trusted moments that tell something of a trial."""
 _POINTS: Final = 20
 _RISE: Final = 1e-4
 """From point to point, so that a threshold of confidence is one of probability too."""
@@ -47,28 +49,39 @@ def threshold(
 
 
 def sturdy(policy: Policy, views: Views, target: float) -> float | None:
-    """Return the lowest probability from which precision is the target under every corruption.
+    """Return the lowest probability from which precision is the target in every trial.
 
-    And, of three modalities, where any one of them is swapped: of two that contradict each other
-    nobody can tell which one is wrong. What trusts fewer than 50 moments is not asked. None where
-    the strictest fails.
+    Trials are clean moments, those of each corpus by itself, each corruption, and, of three
+    modalities, where any one of them is swapped: of two that contradict each other nobody can
+    tell which one is wrong. What trusts fewer than 20 moments is not asked. None where the
+    strictest candidate fails.
     """
+    clean, *worse = _trials(policy, views)
+    found = None
+    for candidate in np.unique(np.quantile(clean.probability, np.linspace(0, 1, 101)))[::-1]:
+        trusted = [(c.right, c.probability >= candidate) for c in (clean, *worse)]
+        if any(t.sum() >= _ASKED and right[t].mean() < target for right, t in trusted):
+            break
+        if trusted[0][1].sum() >= FEWEST:
+            found = float(candidate)
+    return found
+
+
+def _trials(policy: Policy, views: Views) -> list[Fused]:
+    """Return the verdicts that `sturdy` looks at, the clean ones first."""
     asked = {
         name: fuse(policy, moments(views, name, MOMENTS, seed=2))
         for name in conditions(list(views))
     }
     swapped = [asked.pop(name) for name in list(asked) if name.startswith(SWAPPED)]
-    clean, *worse = asked.values()
+    trials = list(asked.values())
     if len(views) >= _MAJORITY:
-        worse.append(together(swapped))
-    found = None
-    for candidate in np.unique(np.quantile(clean.probability, np.linspace(0, 1, 101)))[::-1]:
-        trusted = [(c.right, c.probability >= candidate) for c in (clean, *worse)]
-        if any(t.sum() >= FEWEST and right[t].mean() < target for right, t in trusted):
-            break
-        if trusted[0][1].sum() >= FEWEST:
-            found = float(candidate)
-    return found
+        trials.append(together(swapped))
+    for kind, view in views.items():
+        for corpus in sorted(set(view.corpora)):
+            own = {**views, kind: view.of(corpus)}
+            trials.append(fuse(policy, moments(own, CLEAN, MOMENTS, seed=2)))
+    return trials
 
 
 def confidence(fused: Fused) -> Curve:

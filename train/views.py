@@ -70,13 +70,20 @@ class View:
     """(N,)"""
     people: tuple[str, ...]
     """(N,) who is seen or heard; samples of nobody are each somebody's own."""
+    corpora: tuple[str, ...]
+    """(N,) where each sample is from."""
     looks: Mapping[str, Look]
     """By `CLEAN` or a corruption."""
 
     def at(self, rows: Indices) -> "View":
         """Return some of the samples."""
         looks = {name: look.at(rows) for name, look in self.looks.items()}
-        return View(self.kind, self.truth[rows], tuple(self.people[i] for i in rows), looks)
+        people, corpora = (tuple(of[i] for i in rows) for of in (self.people, self.corpora))
+        return View(self.kind, self.truth[rows], people, corpora, looks)
+
+    def of(self, corpus: str) -> "View":
+        """Return the samples of a corpus."""
+        return self.at(np.flatnonzero([name == corpus for name in self.corpora]))
 
     def __add__(self, other: "View") -> "View":
         """Return these samples, then others of the same modality and conditions."""
@@ -84,6 +91,7 @@ class View:
             self.kind,
             np.concatenate([self.truth, other.truth]),
             self.people + other.people,
+            self.corpora + other.corpora,
             {name: look + other.looks[name] for name, look in self.looks.items()},
         )
 
@@ -102,7 +110,8 @@ def view(engine: Engine, samples: Samples, corpus: str) -> View:
     # The six leads of MELD speak in every part: what is new in a part are the lines.
     named = samples.people if kind != "text" else ("",) * len(samples.people)
     people = tuple(who or f"{corpus} {i:06}" for i, who in enumerate(named))
-    return View(kind, samples.targets.argmax(axis=1), people, looks)
+    corpora = (corpus,) * len(people)
+    return View(kind, samples.targets.argmax(axis=1), people, corpora, looks)
 
 
 def look(engine: Engine, inputs: Sequence[Input], name: str) -> Look:

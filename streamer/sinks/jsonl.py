@@ -1,19 +1,23 @@
 """Events as JSON Lines, in window order."""
 
+import errno
 from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
+from typing import Final, TextIO
 
 from engines.errors import CredenceError
 from streamer.event import EmotionEvent
+
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 class OutputError(CredenceError):
     """Events cannot be written any more."""
 
-    def __init__(self, name: str, problem: str) -> None:
-        super().__init__(f"{name}: no more events can be written ({problem}); make room and replay")
-        self.name, self.problem = name, problem
+    def __init__(self, name: str, error: OSError) -> None:
+        self.name, self.problem = name, (error.strerror or "unknown").lower()
+        remedy = "make room" if error.errno in _FULL else "name another --output"
+        super().__init__(f"{name}: no more events can be written ({self.problem}); {remedy}")
 
 
 class JsonLines:
@@ -41,10 +45,9 @@ class JsonLines:
         except OSError as error:
             with suppress(OSError):  # else it would try again to write what it holds
                 self.close()
-            raise OutputError(
-                str(getattr(self._target, "name", self._target)),
-                (error.strerror or "unknown").lower(),
-            ) from error
+            target = self._target
+            name = target if isinstance(target, Path) else getattr(target, "name", "the output")
+            raise OutputError(str(name), error) from error
 
     def _opened(self) -> TextIO:
         if self._file is None:

@@ -11,7 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.fusion import Rule, combine, conflict, discount_conflict, largest_conflict
+from engines.fusion import (
+    Rule,
+    agreement,
+    combine,
+    conflict,
+    discount_conflict,
+    largest_conflict,
+)
 from engines.opinion import LEAST_UNCERTAINTY, Opinion
 
 CLASSES = 6
@@ -184,3 +191,30 @@ def test_discount_conflict_leaves_a_single_opinion() -> None:
     only = disagreeing()[0]
     assert_same(discount_conflict([only])[0], masses(only))
     assert float(largest_conflict([only])) == 0
+
+
+@given(st.lists(opinions, min_size=2, max_size=4))
+def test_agreement_is_a_share_that_the_vacuous_do_not_change(views: list[Opinion]) -> None:
+    trusts = agreement(views)
+    assert all(0 <= float(trust) <= 1 for trust in trusts)
+    assert agreement([*views, Opinion.vacuous(CLASSES)])[:-1] == pytest.approx(trusts, abs=1e-9)
+
+
+@given(opinions, opinions)
+def test_agreement_of_two_is_what_conflict_leaves(a: Opinion, b: Opinion) -> None:
+    expected = 1 - float(conflict(a, b))
+    assert agreement([a, b]) == pytest.approx([expected, expected], abs=EXACT)
+
+
+def test_discount_conflict_trusts_a_majority() -> None:
+    one, other = disagreeing()
+    trusts = agreement([one, one, other])
+    assert [float(trust) for trust in trusts] == pytest.approx([0.594, 0.594, 0.118], abs=1e-3)
+    fused = combine(discount_conflict([one, one, other]), Rule.DEMPSTER)
+    assert int(fused.projected.argmax()) == 0
+    assert float(fused.uncertainty) < 0.4
+
+
+def test_discount_conflict_of_three_ways_leaves_little() -> None:
+    views = [Opinion.from_evidence(60 * np.eye(CLASSES)[i]) for i in range(3)]
+    assert float(combine(discount_conflict(views), Rule.DEMPSTER).uncertainty) > 0.6

@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from engines.engine import BUNDLES
 from engines.fusion import Rule
 from engines.manifest import Modality
 from engines.opinion import Opinion
 from engines.preprocess import face
 from engines.quality import MEASURES, measure
-from engines.verdict import Policy
+from engines.verdict import Policy, open_policy
 from engines.window import FaceWindow, TextWindow, VoiceWindow, Window
 from tests.media import CLIPS, DATA, needs_data
 from train.data.samples import Input
@@ -156,10 +157,15 @@ POLICY = Policy(
 SURE = Opinion.from_evidence([0, 0, 0, 60, 0, 0, 0])
 
 
-def trust(kind: Modality, items: Sequence[Input], spec: str | None) -> float:
+SHIPPED = open_policy(BUNDLES / "policy", {})
+
+
+def trust(
+    kind: Modality, items: Sequence[Input], spec: str | None, policy: Policy = POLICY
+) -> float:
     how, rng = corruption(spec) if spec else None, np.random.default_rng(0)
     found = [measure(window(how.apply(item, rng) if how else item)) for item in items]
-    return float(np.mean([POLICY.judge({kind: SURE}, {kind: q}).trust[kind] for q in found]))
+    return float(np.mean([policy.judge({kind: SURE}, {kind: q}).trust[kind] for q in found]))
 
 
 @needs_data
@@ -174,3 +180,18 @@ def test_trust_in_a_real_face_falls_with_its_quality(spec: str) -> None:
 def test_trust_in_a_real_voice_falls_with_its_quality(source: object, spec: str) -> None:
     assert callable(source)
     assert trust("voice", source(), spec) < 0.95 * trust("voice", source(), None)
+
+
+@needs_data
+@pytest.mark.parametrize("spec", ["blur:2", "small:12", "occlude:0.4", "jpeg:3"])
+def test_shipped_policy_trusts_a_spoilt_face_less(spec: str) -> None:
+    assert trust("face", faces(), spec, SHIPPED) < 0.9 * trust("face", faces(), None, SHIPPED)
+
+
+@needs_data
+@pytest.mark.parametrize("source", [voices, clips])
+@pytest.mark.parametrize("spec", ["noise:0", "reverb:2", "clip:0.3"])
+def test_shipped_policy_trusts_a_spoilt_voice_less(source: object, spec: str) -> None:
+    assert callable(source)
+    clean = trust("voice", source(), None, SHIPPED)
+    assert trust("voice", source(), spec, SHIPPED) < 0.9 * clean

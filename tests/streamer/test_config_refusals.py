@@ -98,9 +98,24 @@ def refusal(text: str, *overrides: str) -> str:
         ("attic", "1: the file must hold keys and values, such as `node: a`"),
         (
             "node: a\nvad: [",
-            "2: not valid YAML: expected the node content, but found '<stream end>'",
+            "2: not valid YAML: what is opened here is not closed, or lacks a comma "
+            "(expected the node content, but found '<stream end>')",
         ),
-        ("node: a\n\tb: c", "2: not valid YAML: found character '\\t' that cannot start any token"),
+        (
+            "node: 'a\nvad: {}\n",
+            "1: not valid YAML: what is opened here is not closed, or lacks a comma "
+            "(found unexpected end of stream)",
+        ),
+        (
+            "vad: {\n  hangover_s: 1\nfaces:\n  model: haar\n",
+            "1: not valid YAML: what is opened here is not closed, or lacks a comma "
+            "(expected ',' or '}', but got ':')",
+        ),
+        (
+            "node: a\n\tb: c",
+            "2: not valid YAML: found character '\\t' that cannot start any token; "
+            "indent with spaces",
+        ),
         ('"\\ud800": a', "1: a key must be plain text"),
         ('node: "\\ud800"', "1: node must be text that UTF-8 can hold"),
         ("node: a\x07", "1: not valid YAML: it holds a control character"),
@@ -187,7 +202,7 @@ def test_load_reports_every_problem_in_line_order() -> None:
         (["=a"], "--set number 1: must be KEY=VALUE, such as node=attic"),
         (["a..b=a"], "--set number 1: must be KEY=VALUE, such as node=attic"),
         (["node=a", ".".join("a" * 5000) + "=1"], "--set number 2: must be KEY=VALUE, such as"),
-        (["node=[a"], "--set node: not valid YAML: expected ',' or ']', but got '<stream end>'"),
+        (["node=[a"], "--set node: not valid YAML: what is opened here is not closed, or lacks a"),
         (["node.x=a"], "--set node.x: what it belongs to is a single value"),
         (
             ["cameras.2.url=a"],
@@ -210,8 +225,8 @@ def test_load_names_the_option_of_a_bad_override(overrides: list[str], sentence:
 def test_load_refuses_a_file_that_cannot_be_read() -> None:
     Path("latin.yaml").write_bytes(b"node: a\n# \xe4\n")
     cases = {
-        "none.yaml": "none.yaml: No such file or directory",
-        ".": ".: Is a directory",
+        "none.yaml": "none.yaml: there is no such file; check its name and folder",
+        ".": ".: this is a folder; name a YAML file in it",
         "latin.yaml": "latin.yaml:2: not UTF-8 text",
         "a\0b": "a\0b: cannot be read",
     }
@@ -252,6 +267,9 @@ LEAKS = [
     "mqtt:\n  url: mqtt://h\n  password: a: PW",
     "cameras: [{name: a, url: 'ftp://u:PW@h'}]",
     "cameras: [{name: a, url: 'rtsp://u:PW@h:0/x'}]",
+    "cameras: [{name: a, url: 'rtsp:/u:PW@h/x'}]",
+    "cameras: [{name: a, url: 'rtsp:u:PW@h/x'}]",
+    "cameras: [{name: a, url: ' rtsp:/u:PW@h/x'}]",
     "cameras: [{name: a, url: 'rtsp://u:PW@'}]",
     "cameras: [{name: 'rtsp://u:PW@h', url: a}]",
     "cameras: [{name: 'rtsp://u:PW@h', url: a}, {name: 'rtsp://u:PW@h', url: a}]",

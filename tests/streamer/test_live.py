@@ -131,6 +131,11 @@ def test_rtsp_refused() -> None:
     assert "connection refused" in problem(live(f"rtsp://admin:s3cret@127.0.0.1:{free_port()}/x"))
 
 
+def test_rtsp_of_a_port_that_speaks_something_else(web: str) -> None:
+    said = problem(live(web.replace("http://", "rtsp://")))
+    assert said == "camera door: it does not answer as RTSP does; is the port right?"
+
+
 def test_rtsp_of_an_unknown_host() -> None:
     said = problem(live("rtsp://admin:s3cret@no-such-host.invalid/x"))
     assert "host name no-such-host.invalid not found" in said
@@ -310,7 +315,18 @@ def test_address_is_shown_without_secrets(url: str, shown: str) -> None:
     assert "p@" not in repr(address)
 
 
-@pytest.mark.parametrize("url", ["ftp://u:p@h/x", "webcam:", "webcam:front", "lavfi:", "rtsp://"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://u:p@h/x",
+        "rtsp:/u:p@h/x",
+        " rtsp:u:p@h",
+        "webcam:",
+        "webcam:front",
+        "lavfi:",
+        "rtsp://",
+    ],
+)
 def test_address_refuses(url: str) -> None:
     with pytest.raises(ValueError, match=r"^must ") as caught:
         Address.parse(url)

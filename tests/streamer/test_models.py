@@ -106,7 +106,8 @@ def test_fetch_refuses_what_is_not_there(hub: str) -> None:
 def test_fetch_without_a_network_says_so() -> None:
     said = refused(WHISPER, "http://127.0.0.1:1/")
     assert "cannot be reached" in said
-    assert str(models.folder()) in said
+    base = "https://huggingface.co/Systran/faster-whisper-tiny/resolve/main/"
+    assert f"{base}model.bin as {models.folder()}/whisper-tiny/model.bin" in said
 
 
 def test_list_shows_every_model_and_where_it_lies(hub: str) -> None:
@@ -124,7 +125,9 @@ def test_verify_ends_with_1_when_a_model_is_damaged(hub: str) -> None:
     (place / "model.bin").write_text("rust")
     done = CliRunner().invoke(app, ["verify", "whisper-tiny"])
     assert done.exit_code == 1
-    assert "whisper-tiny/model.bin: damaged" in done.output
+    remedy = "get it with: credence models fetch whisper-tiny"
+    assert f"whisper-tiny/model.bin: damaged; {remedy}\n" in done.output
+    assert "whisper-tiny/config.json: whole\n" in done.output
 
 
 def test_an_unknown_model_is_named() -> None:

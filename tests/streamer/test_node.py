@@ -3,14 +3,16 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from streamer.config import Camera, Config, Faces
+from streamer.config import Camera, Config, Faces, Video
 from streamer.event import EmotionEvent
+from streamer.flow import Face, VideoFrame
 from streamer.live import CameraError
 from streamer.node import Node, open_node
 from streamer.reconnect import Reconnector
@@ -106,6 +108,28 @@ async def test_a_bug_in_one_camera_leaves_the_others(
     node.stop()
     await task
     assert "camera door: unexpected: ZeroDivisionError" in capsys.readouterr().out
+
+
+@pytest.mark.timeout(30)
+async def test_a_machine_that_is_too_slow_is_told_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def slow(_: VideoFrame) -> list[Face]:
+        time.sleep(0.2)
+        return []
+
+    node = await node_of(door="lavfi:testsrc=size=64x48:rate=50")
+    fast = Video(sample_every_s=0.02)
+    config = node.judging.config.model_copy(update={"video": fast})
+    node.judging = replace(node.judging, config=config)
+    monkeypatch.setattr(node.finders[0], "find", slow)
+    task, said = asyncio.create_task(node.run(None, None)), ""
+    while "too slow" not in said:
+        await asyncio.sleep(0.05)
+        said = capsys.readouterr().out
+    node.stop()
+    await task
+    assert "raise video.sample_every_s, or get a faster face finder with: credence models" in said
 
 
 @pytest.mark.timeout(30)

@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from streamer import cli_given as given
 from streamer.broker import Broker
+from streamer.config import ConfigError
 from streamer.event import EmotionEvent
 from tests.media import write_media
 from tests.rtsp import RtspServer
@@ -185,9 +187,9 @@ def test_run_without_output_is_one_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(30)
 def test_run_without_cameras_is_one_sentence(tmp_path: Path) -> None:
-    code, _, stderr = finished("run", configured(tmp_path, {}), "--output", "-")
+    code, _, stderr = finished("run", configured(tmp_path, {}))
     assert code == 2
-    assert stderr.splitlines()[-1].startswith("credence: no cameras are configured")
+    assert stderr.startswith("credence: no cameras are configured")
 
 
 @pytest.mark.timeout(30)
@@ -225,5 +227,48 @@ def test_one_camera_needs_no_configuration(servers: list[RtspServer]) -> None:
     assert stdout.splitlines()[1] == "camera camera: h264 480x480 at 25/s, aac 16000 Hz"
     code, stdout, stderr = finished("run", "rtsp://admin:s3cret@/x", "--output", "-")
     assert (code, stdout) == (2, "")
-    assert stderr.startswith("credence: --set cameras: cameras.0.url must name a host")
+    assert stderr.startswith("credence: the camera's address must name a host")
     assert "s3cret" not in stderr
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ("rtps://admin:s3cret@host/x", "the camera's address must begin with rtsp:// or http://"),
+        ("rtsp:/admin:s3cret@host/x", "the camera's address must begin with rtsp:// or http://"),
+        ("webcam", "webcam: there is no such file; name settings in YAML, or a camera by its"),
+        ("configs", "configs: this is a folder; name a YAML file in it"),
+        ("a.mp4", "a.mp4: this is no YAML; if it is a recording, use `credence replay`, or put"),
+    ],
+)
+def test_what_is_neither_settings_nor_a_camera_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, sentence: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("configs").mkdir()
+    write_media(Path("a.mp4"), seconds=0.2)
+    with pytest.raises(ConfigError) as caught:
+        given.cameras(source, [])
+    assert str(caught.value).startswith(sentence)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(("command", "code"), [("replay", 130), ("run", 0)])
+def test_an_interrupt_while_judging_ends_cleanly(tmp_path: Path, command: str, code: int) -> None:
+    clip = write_media(tmp_path / "a.mov", seconds=8, size=(640, 480), rate_hz=10, codec="mjpeg")
+    given = clip if command == "replay" else configured(tmp_path, {"a": str(clip)})
+    busy = ("--set", "video.sample_every_s=0.02", "--set", "faces.model=haar", "--output", "-")
+    begun = "does not say when it began" if command == "replay" else "camera a: online"
+    processes = [credence(command, given, *busy) for _ in range(3)]
+    for number, process in enumerate(processes):
+        assert process.stderr is not None
+        while begun not in process.stderr.readline():
+            assert process.poll() is None
+        time.sleep(0.1 * number)
+        process.send_signal(signal.SIGINT)
+    for process in processes:
+        _, stderr = process.communicate(timeout=20)
+        assert "Traceback" not in stderr
+        assert (process.returncode, "terminate" in stderr) == (code, False)

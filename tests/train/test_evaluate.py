@@ -18,6 +18,7 @@ from engines.verdict import PolicyMismatchError
 from tests.engines.bundle import write_bundle
 from train import cli
 from train.evaluate import evaluate, open_judges
+from train.report import write_report
 
 WANTED = {
     *("n", "accuracy", "uar", "macro_f1", "weighted_f1", "ece", "nll", "error_auroc", "aurc"),
@@ -143,6 +144,7 @@ def test_engines_are_fused_and_an_empty_cell_is_a_missing_modality(
     [
         ("face,label\na,fear\n", "no column text"),
         ("face,text,label\n,,fear\n", "the face and the text is empty"),
+        ("face;text;label\na;b;fear\n", "only face;text;label; separate columns by commas"),
         ("face,text,label\na,b,calm\n", "'calm' is not known; use one of anger"),
     ],
 )
@@ -179,6 +181,7 @@ def test_engines_that_do_not_fit_are_refused_in_a_sentence(
 def test_shipped_engines_are_judged_by_the_shipped_policy() -> None:
     judges = open_judges([BUNDLES / "voice"])
     assert judges.policy.hash != "none"
+    assert open_judges([Path("voice")]).paths == judges.paths
 
 
 @pytest.mark.timeout(60)
@@ -200,6 +203,21 @@ def test_report_holds_the_json_and_pictures(
         "confusion.png",
     }
     assert json.loads((folder / "evaluation.json").read_text())["n"] == 70
+
+
+def test_report_without_matplotlib_holds_the_json(
+    engine: Path,
+    tiny: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.delitem(sys.modules, "train.pictures", raising=False)
+    monkeypatch.delattr("train.pictures", raising=False)
+    monkeypatch.setitem(sys.modules, "matplotlib.axes", None)
+    write_report(tmp_path, evaluate([engine], tiny / "faces.csv").decisions, {"n": 70})
+    assert [path.name for path in tmp_path.iterdir()] == ["evaluation.json"]
+    assert "no pictures are drawn without matplotlib" in capsys.readouterr().err
 
 
 @pytest.mark.timeout(60)

@@ -44,7 +44,7 @@ def view(kind: Modality, n: int, seed: int, skill: float) -> View:
             Opinion(belief, 1 - belief.sum(axis=1)), {measure: 1.0 - worst + 0 * chance}
         )
     people = tuple(f"{kind} {i % 40:02}" if kind == "voice" else f"{kind} {i}" for i in range(n))
-    return View(kind, truth, people, looks)
+    return View(kind, truth, people, (f"corpus of {kind}",) * n, looks)
 
 
 def views(seed: int, n: int = 3000) -> dict[Modality, View]:
@@ -184,6 +184,7 @@ def test_engines_of_folds_speak_for_people_that_they_never_met(
             "face",
             samples.targets.argmax(axis=1),  # type: ignore[attr-defined]
             tuple(samples.people),  # type: ignore[attr-defined]
+            ("faces.csv",) * len(samples.people),  # type: ignore[attr-defined]
             view("face", len(samples.people), 0, 0.8).looks,  # type: ignore[attr-defined]
         )
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from engines.engine import BUNDLES, open_engine
-from engines.manifest import Modality, PolicyManifest, read_manifest
-from engines.verdict import open_policy
+from engines.manifest import Modality
+from engines.verdict import MODALITIES, open_policy
 from engines.verify import verify
 from train.data import ferplus, ravdess
 from train.data.samples import Samples
@@ -33,12 +33,16 @@ def test_bundle_is_whole_small_and_licensed(kind: Modality) -> None:
     assert "Prohibited use" in card
 
 
-def test_policy_is_of_these_engines_and_certifies_nothing() -> None:
-    hashes = {kind: open_engine(BUNDLES / kind).hash for kind in KINDS}
-    open_policy(BUNDLES / "policy", hashes)
-    manifest, _ = read_manifest(BUNDLES / "policy")
-    assert isinstance(manifest, PolicyManifest)
-    assert manifest.thresholds == {}
+def test_policy_is_of_these_engines_and_promises_nine_of_ten() -> None:
+    hashes = {kind: open_engine(BUNDLES / kind).hash for kind in MODALITIES}
+    policy = open_policy(BUNDLES / "policy", hashes)
+    assert len(policy.thresholds) == len(policy.calibration) == 7
+    for together, threshold in policy.thresholds.items():
+        if threshold:
+            assert (threshold.target, threshold.delta) == (0.9, 0.05)
+            assert threshold.basis == ("label-matched" if "+" in together else "paired")
+    assert policy.thresholds["face"]
+    assert policy.thresholds["face+text+voice"]
 
 
 def test_face_reaches_its_floor_on_unseen_faces(corpora: Path) -> None:

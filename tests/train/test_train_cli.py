@@ -25,6 +25,7 @@ def test_a_fault_is_one_sentence_and_exit_code_2(
         ("evaluate", tmp_path / "none", "--data", table),
         ("make-table", "ferplus", "--data", tmp_path, "--output", tmp_path / "o.csv"),
         ("make-table", "nothing", "--data", tmp_path, "--output", tmp_path / "o.csv"),
+        ("evaluate", "fase", "--data", table),
         ("policy", tmp_path, "--data", tmp_path, "--output", tmp_path / "p"),
         ("calibrate", tmp_path, "--data", table, "--output", tmp_path / "p"),
     ):
@@ -33,6 +34,14 @@ def test_a_fault_is_one_sentence_and_exit_code_2(
         assert said.startswith("credence-train: ")
         assert said.count("\n") == 1
         assert "Traceback" not in said
+
+
+def test_an_unknown_corpus_is_not_blamed_on_the_output(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    words = ("make-table", "foo", "--data", tmp_path, "--output", tmp_path / "o.csv")
+    assert run(monkeypatch, *words) == 2
+    assert capsys.readouterr().err.startswith("credence-train: 'foo' is no corpus; use one of ")
 
 
 def test_training_faults_are_sentences_too(
@@ -61,4 +70,5 @@ def test_without_torch_the_extra_is_named(
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "torch", None)
     assert run(monkeypatch, "fit", "r.yaml", "--data", tmp_path, "--run", tmp_path / "r") == 2
-    assert "install credence[train]" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "this needs torch; in a clone, pip install -c constraints.txt -e '.[train]'" in said

@@ -36,6 +36,14 @@ class TableError(CredenceError):
         self.path, self.problem, self.line = path, problem, line
 
 
+class UnknownCorpusError(CredenceError):
+    """A name that is none of the corpora known here."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name!r} is no corpus; use one of {', '.join(CORPORA)}")
+        self.name = name
+
+
 class UnreadableFilesError(CredenceError):
     """More than one in a hundred of a table's files cannot be read."""
 
@@ -141,7 +149,7 @@ def open_recordings(path: Path) -> Table:
 def write_corpus(corpus: str, data: Path, path: Path, part: Part) -> None:
     """Write a part of a corpus as a table that names its files where they lie."""
     if corpus not in CORPORA:
-        raise TableError(path, f"{corpus!r} is no corpus; use one of {', '.join(CORPORA)}")
+        raise UnknownCorpusError(corpus)
     samples = CORPORA[corpus].read(data, part)
     labels = [EMOTIONS[i] for i in samples.targets.argmax(axis=1)]
     try:
@@ -184,8 +192,10 @@ def _check_columns(path: Path, found: Any, sources: Sequence[str]) -> None:
         raise TableError(path, f"has the column {' and '.join(twice)} twice")
     missing = [column for column in (*sources, "label") if column not in found]
     if missing:
+        remedy = "; separate columns by commas" if len(found) == 1 and ";" in found[0] else ""
         raise TableError(
-            path, f"has no column {' and no column '.join(missing)}, only {', '.join(found)}"
+            path,
+            f"has no column {' and no column '.join(missing)}, only {', '.join(found)}{remedy}",
         )
 
 

@@ -1,0 +1,1 @@
+"""Several views of the same samples: whether fusing opinions beats plain classifiers."""
