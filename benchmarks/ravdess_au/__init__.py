@@ -1,0 +1,1 @@
+"""The same take heard and seen: RAVDESS voices and face action units, fused by belief."""
