@@ -27,7 +27,7 @@ from train.checks import Bools
 from train.data import CORPORA
 from train.data.samples import fold_of
 from train.moments import conditions, fuse, moments
-from train.policy import FIFTHS
+from train.policy import FIFTHS, recipe_of
 from train.resample import percentiles, resamples
 from train.thresholds import Views
 from train.views import CLEAN, View, view
@@ -56,15 +56,18 @@ def main() -> None:
 
 
 def _view(engine: Engine, corpora: Sequence[str], data: Path) -> View:
+    """Judge what neither the network nor the policy knows of its corpora, and all of others."""
     kind = engine.manifest.kind
     parts = []
-    for name in corpora:
-        if CORPORA[name].kind == kind:
-            samples = CORPORA[name].read(data, "valid")
-            if kind != "voice":
-                rows = fold_of([""] * len(samples.inputs), FIFTHS) == FIFTHS - 1
-                samples = samples.take(np.flatnonzero(rows))
-            parts.append(view(engine, samples, name))
+    for name in (name for name in corpora if CORPORA[name].kind == kind):
+        samples = CORPORA[name].read(data, "valid")
+        if name not in recipe_of(engine).data:
+            if kind == "voice":  # few people speak in the validation part
+                samples += CORPORA[name].read(data, "train")
+        elif kind != "voice":
+            rows = fold_of([""] * len(samples.inputs), FIFTHS) == FIFTHS - 1
+            samples = samples.take(np.flatnonzero(rows))
+        parts.append(view(engine, samples, name))
     return reduce(View.__add__, parts)
 
 
