@@ -96,7 +96,8 @@ def fit_policy(fit: Views, test: Views, target: float, delta: float) -> Fitted:
         own, others = ({kind: views[kind] for kind in kinds} for views in (fit, test))
         both = mixture(own, MOMENTS, seed=4) + mixture(others, MOMENTS, seed=5)
         name = "+".join(sorted(kinds))
-        calibration[name] = confidence(fuse(policy, both))
+        fused = fuse(policy, both)
+        calibration[name] = confidence(fused.right, fused.probability)
         found[name] = confident(calibration[name], threshold(policy, own, others, target, delta))
         basis: Basis = "label-matched" if len(kinds) > 1 else "paired"
         thresholds[name] = stored(found[name], digest(mixture(others, MOMENTS, seed=3)), basis)

@@ -57,7 +57,7 @@ def calibrate(
         if len(seen.truth) < FEWEST:
             policy = replace(policy, thresholds={name: None, **policy.thresholds})
             continue
-        curve = confidence(fused)
+        curve = confidence(fused.right, fused.probability)
         found[name] = confident(curve, found[name])
         threshold = stored(found[name], digest(seen), "paired")
         policy = replace(

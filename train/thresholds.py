@@ -9,6 +9,7 @@ from engines.manifest import Curve, Modality
 from engines.verdict import Policy
 from train.calibrate import rising
 from train.certify import FEWEST, Certified, Uncertified, certify
+from train.checks import Bools, Floats
 from train.moments import SWAPPED, Fused, conditions, fuse, mixture, moments, together
 from train.views import CLEAN, View
 
@@ -89,10 +90,13 @@ def _trials(policy: Policy, views: Views) -> list[Fused]:
     return trials
 
 
-def confidence(fused: Fused) -> Curve:
-    """Return the chance of being right at each fused probability from 0 to 1, strictly rising."""
-    points = max(1, min(_POINTS, len(fused.right) // FEWEST))
-    x, y = rising(fused.probability, fused.right.astype(np.float64), points)
+def confidence(right: Bools, probability: Floats) -> Curve:
+    """Return the chance of being right at each probability from 0 to 1, strictly rising.
+
+    Of verdicts: whether each is ``right`` (N,), and its highest fused ``probability`` (N,).
+    """
+    points = max(1, min(_POINTS, len(right) // FEWEST))
+    x, y = rising(probability, right.astype(np.float64), points)
     place = np.array([0.0, *(at for at in x if 0 < at < 1), 1.0]).round(6)
     place = np.unique(place)
     height = np.interp(place, x, y) + _RISE * np.arange(len(place))

@@ -13,7 +13,6 @@ from engines.verdict import read_off
 from train.certify import Certified, certify
 from train.checks import Bools
 from train.data.samples import fold_of
-from train.moments import Fused
 from train.thresholds import confidence
 
 TARGET: Final = 0.9
@@ -71,11 +70,7 @@ def _of_fold(method: Method, truth: Classes, people: Names, own: Bools) -> dict[
     guess = {name: a.probability.argmax(axis=1) for name, a in answers.items()}
     right = {name: g == truth for name, g in guess.items()}
     top = {name: np.minimum(a.probability.max(axis=1), 1.0) for name, a in answers.items()}
-    curve = confidence(
-        Fused(
-            mixture(method.mix, right, others).astype(np.float64), mixture(method.mix, top, others)
-        )
-    )
+    curve = confidence(mixture(method.mix, right, others), mixture(method.mix, top, others))
     test = others[third > 0]
     found = certify(
         *(mixture(method.mix, of, test) for of in (right, top, dict.fromkeys(answers, people))),

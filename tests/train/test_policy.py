@@ -141,7 +141,8 @@ def test_swaps_count_against_a_threshold_only_where_two_outvote_one(fitted: Fitt
 
 
 def test_confidence_rises_strictly_so_that_it_keeps_every_order(fitted: Fitted) -> None:
-    x, y = confidence(fuse(fitted.policy, mixture(views(2), 900, 0)))
+    seen = fuse(fitted.policy, mixture(views(2), 900, 0))
+    x, y = confidence(seen.right, seen.probability)
     assert (x[0], x[-1]) == (0.0, 1.0)
     assert (np.diff(x) > 0).all()
     assert (np.diff(y) > 0).all()
@@ -178,8 +179,9 @@ def test_a_threshold_holds_on_each_corpus_by_itself(fitted: Fitted) -> None:
     )
     alone: dict[Modality, View] = {"face": good}
     mixed: dict[Modality, View] = {"face": good + odd}
-    assert sturdy(fitted.policy, alone, TARGET) is not None
-    assert sturdy(fitted.policy, mixed, TARGET) is None
+    least = sturdy(fitted.policy, alone, TARGET)
+    assert least is not None
+    assert (sturdy(fitted.policy, mixed, TARGET) or 1.0) > least + 0.05
 
 
 def test_swapped_moments_stay_with_whom_they_show() -> None:
