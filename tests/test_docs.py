@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from docs import make
+from engines.engine import BUNDLES
 from engines.labels import EMOTIONS
 from engines.quality import MEASURES
+from engines.verdict import open_policy, read_off
 from streamer.event import EmotionEvent
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -26,8 +28,12 @@ def test_example_event_is_one() -> None:
     text = (DOCS / "events.md").read_text(encoding="utf-8")
     example = text.partition("```json\n")[2].partition("```")[0]
     data = EmotionEvent.model_validate_json(example).data
+    policy = open_policy(BUNDLES / "policy", {})
+    assert data.policy == policy.hash, "show an event of the shipped engines"
     best = max(data.belief.values()) + data.uncertainty / len(EMOTIONS)
-    assert data.confidence == pytest.approx(best, abs=1e-8)
+    present = "+".join(sorted(kind for kind, o in data.opinions.items() if o.present))
+    assert data.confidence == pytest.approx(read_off(policy.calibration[present], best), abs=1e-6)
+    assert data.threshold == policy.thresholds[present]
 
 
 def test_events_say_what_every_measure_means() -> None:
