@@ -82,9 +82,10 @@ def _of_voice(window: VoiceWindow) -> Quality:
     heard = np.flatnonzero(bands >= 1e-6 * bands.max())
     loud = np.abs(window.pcm)
     top = np.maximum(0.98 * loud.max(), 1e-9)  # so that digital silence is not clipped
-    return {
-        "snr_db": _snr_db(powers),
-        "decay_db_s": _decay_db_s(frames),
+    known = {"snr_db": _snr_db(powers)}
+    if (fall_db_s := _decay_db_s(frames)) is not None:
+        known["decay_db_s"] = fall_db_s
+    return known | {
         "unclipped": float(np.mean(loud < top)),
         "bandwidth_hz": float(voice.centres_hz()[heard[-1]]),
         "speech_s": float(np.sum(frames >= 1e-4 * frames.max())) * voice.HOP / SAMPLE_RATE_HZ,
@@ -105,19 +106,18 @@ def _snr_db(powers: npt.NDArray[np.float64]) -> float:
     return float(np.clip(10 * np.log10(max(ratio, 1e-9)), _LEAST_DB, _MOST_DB))
 
 
-def _decay_db_s(frames: npt.NDArray[np.float64]) -> float:
+def _decay_db_s(frames: npt.NDArray[np.float64]) -> float | None:
     """Return the ninth decile of the fall over 100 ms that follows a frame within 30 dB of the top.
 
-    Of ``frames`` (n,), powers. A room lets nothing fall faster than by 60 dB in its RT60.
+    Of ``frames`` (n,), powers. A room lets nothing fall faster than by 60 dB in its RT60. None
+    where no such frame has 100 ms after it.
     """
     steps = 10
     level_db = 10 * np.log10(np.maximum(frames, max(1e-5 * frames.max(), 1e-12)))
     level_db = cv2.blur(level_db[None], (3, 1), borderType=cv2.BORDER_REFLECT)[0]
-    if len(level_db) <= steps:
-        return 0.0
     fall_s = (level_db[:-steps] - level_db[steps:]) / (steps * voice.HOP / SAMPLE_RATE_HZ)
     loud = level_db[:-steps] >= level_db.max() - 30.0
-    return max(0.0, float(np.quantile(fall_s[loud], 0.9))) if loud.any() else 0.0
+    return max(0.0, float(np.quantile(fall_s[loud], 0.9))) if loud.any() else None
 
 
 def _of_words(window: TextWindow) -> Quality:

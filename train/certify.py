@@ -76,8 +76,9 @@ def certify(
     if len(right) < FEWEST:
         return Uncertified(f"{len(right)} samples are too few; at least {FEWEST} are needed")
     if (known := len(np.unique(people))) < FEWEST_PEOPLE:
+        whom = "one person" if known == 1 else f"{known} people"
         return Uncertified(
-            f"samples of {known} people say too little about others; "
+            f"samples of {whom} say too little about others; "
             f"at least {FEWEST_PEOPLE} people are needed"
         )
     thresholds = candidates(sure, people)

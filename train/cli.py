@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from engines.command import run as run_command
+from train.command import run as run_command
 
 app = typer.Typer(
     help="Make engines: train, export, evaluate.",
@@ -21,19 +21,12 @@ Data = Annotated[Path, typer.Option(help="The folder that holds the corpora or t
 Output = Annotated[Path, typer.Option(help="The policy's folder; replaced if it is one.")]
 Precision = Annotated[float, typer.Option(help="The share of trusted verdicts that is right.")]
 Delta = Annotated[float, typer.Option(help="The chance that the promise may fail with.")]
-_INSTALL = "pip install -c constraints.txt -e '.[train]'"
-_EXTRA = {"torch", "onnx", "onnxscript", "tensorboard", "matplotlib"}
+_PACKAGES = {"torch", "onnx", "onnxscript", "tensorboard", "matplotlib"}
 
 
 def main() -> None:
     """Run the command; what a user can mend is one sentence on standard error and exit code 2."""
-    try:
-        sys.exit(run_command(app, "credence-train"))
-    except ModuleNotFoundError as error:
-        if error.name not in _EXTRA:
-            raise
-        print(f"credence-train: this needs {error.name}; in a clone, {_INSTALL}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(run_command(app, "credence-train", "train", _PACKAGES))
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """A lesson: what a teacher wrote down for a student (`python -m train.distil` makes one)."""
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -22,11 +23,13 @@ class Lesson:
     table: npt.NDArray[np.float32]
     """(32768, W) of which the pieces of a word sum to the word's vector; row 0 is 0."""
 
-    def write(self, path: Path) -> None:
-        """Write the lesson as an archive of NumPy."""
+    def packed(self) -> bytes:
+        """Return the lesson as an archive of NumPy, which `read_lesson` reads."""
         texts = np.frombuffer("\n".join(self.texts).encode(), dtype=np.uint8)
         targets, table = self.targets.astype("f2"), self.table.astype("f2")
-        np.savez_compressed(path, texts=texts, targets=targets, table=table)
+        archive = io.BytesIO()
+        np.savez_compressed(archive, texts=texts, targets=targets, table=table)
+        return archive.getvalue()
 
 
 def read_lesson(path: Path) -> Lesson:

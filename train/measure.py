@@ -117,7 +117,7 @@ def fit_head(head: CalibratedHead | EdlHead, rows: Rows, known: Gaussians) -> di
         "weights": torch.tensor(weights, dtype=torch.float32),
         "centres": centres,
         "whiten": whiten,
-        "tail": torch.stack([far.quantile(COMMON), far.std().clamp(min=1e-6)]),
+        "tail": torch.stack([far.quantile(COMMON), far.std(correction=0).clamp(min=1e-6)]),
     }
 
 

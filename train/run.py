@@ -46,11 +46,16 @@ def claim(run: Path, recipe: Recipe) -> None:
     found = _recipe_of(run)
     if found is not None and found != recipe:
         raise RunError(run, "holds the run of another recipe; name a new folder with --run")
+    make(run)
+    write(run / "recipe.json", recipe.model_dump_json(indent=2).encode())
+
+
+def make(run: Path) -> None:
+    """Make a run's folder if there is none; raise RunError if that is impossible."""
     try:
         run.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(run, f"cannot be written ({error.strerror})") from error
-    write(run / "recipe.json", recipe.model_dump_json(indent=2).encode())
 
 
 def resume(recipe: Recipe, run: Path, where: torch.device) -> State:
@@ -81,12 +86,12 @@ def save(state: State, run: Path) -> None:
         "optimiser": state.optimiser.state_dict(),
         "epoch": state.epoch,
     }
-    write(run / "checkpoint.pt", _packed(content))
+    write(run / "checkpoint.pt", packed(content))
 
 
 def finish(run: Path, head: nn.Module, results: Results) -> None:
     """Write the head and, last of all, the results: a run that has them is whole."""
-    write(run / "head.pt", _packed(head.state_dict()))
+    write(run / "head.pt", packed(head.state_dict()))
     write(run / "results.json", results.model_dump_json(indent=2).encode())
 
 
@@ -133,7 +138,8 @@ def _recipe_of(run: Path) -> Recipe | None:
         raise RunError(run, "recipe.json is damaged; name a new folder with --run") from error
 
 
-def _packed(content: dict[str, object] | dict[str, Tensor]) -> bytes:
-    packed = io.BytesIO()
-    torch.save(content, packed)
-    return packed.getvalue()
+def packed(content: dict[str, object] | dict[str, Tensor]) -> bytes:
+    """Return what `torch.load` reads."""
+    archive = io.BytesIO()
+    torch.save(content, archive)
+    return archive.getvalue()

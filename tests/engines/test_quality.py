@@ -106,8 +106,23 @@ def test_speech_is_counted_without_its_silence() -> None:
 @pytest.mark.parametrize("pcm", [np.zeros(1), np.zeros(16_000), np.ones(400), NOISE[:1]])
 def test_voice_measures_are_finite_of_anything(pcm: npt.NDArray[np.float64]) -> None:
     found = measure(VoiceWindow(0.0, pcm.astype(np.float32)))
-    assert found.keys() == MEASURES["voice"].keys()
+    assert MEASURES["voice"].keys() - found.keys() <= {"decay_db_s"}
     assert np.isfinite(list(found.values())).all()
+
+
+@pytest.mark.parametrize(
+    ("pcm", "known"),
+    [
+        (NOISE[:1600], False),  # 100 ms
+        (np.pad(NOISE[:800], (16_000, 0)), False),  # nothing is heard to fall
+        (np.pad(NOISE[:800], (0, 16_000)), True),
+        (NOISE[:3200], True),
+    ],
+)
+def test_decay_is_left_out_where_nothing_could_fall(
+    pcm: npt.NDArray[np.float32], known: bool
+) -> None:
+    assert ("decay_db_s" in measure(VoiceWindow(0.0, pcm))) == known
 
 
 def test_size_and_pose_are_measured_where_they_are_known() -> None:

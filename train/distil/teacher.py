@@ -18,7 +18,9 @@ from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer
 
 from engines.labels import EMOTIONS
+from train.run import RunError, packed, write
 
+_EPOCHS = 2
 _LONGEST = 64
 _RATE = 1e-4
 _WARMUP = 0.1
@@ -61,27 +63,35 @@ def teach(
     texts: Sequence[str],
     targets: npt.NDArray[np.float32],
     corpus: npt.NDArray[np.int64],
-    epochs: int,
     checkpoint: Path,
 ) -> Iterator[tuple[int, float]]:
     """Fine-tune on texts with targets (N, 7); yield the epochs done and the loss after each.
 
-    ``corpus`` (N,) says whose head a text trains. Continues from ``checkpoint`` if it exists.
+    ``corpus`` (N,) says whose head a text trains. Continues from ``checkpoint`` if it exists;
+    raises RunError if it is damaged or cannot be written.
     """
     optimiser = torch.optim.AdamW(
         [p for p in teacher.parameters() if p.requires_grad], weight_decay=0.01
     )
-    done = 0
-    if checkpoint.exists():
+    for epoch in range(_resume(teacher, optimiser, checkpoint), _EPOCHS):
+        loss = _epoch(teacher, optimiser, texts, targets, corpus, epoch)
+        content = {"teacher": teacher.state_dict(), "optimiser": optimiser.state_dict()}
+        write(checkpoint, packed(content | {"epochs": epoch + 1}))
+        yield epoch + 1, loss
+
+
+def _resume(teacher: Teacher, optimiser: torch.optim.Optimizer, checkpoint: Path) -> int:
+    """Load what was learnt, and return the epochs done."""
+    if not checkpoint.exists():
+        return 0
+    try:
         content = torch.load(checkpoint, weights_only=True)
         teacher.load_state_dict(content["teacher"])
         optimiser.load_state_dict(content["optimiser"])
-        done = content["epochs"]
-    for epoch in range(done, epochs):
-        loss = _epoch(teacher, optimiser, texts, targets, corpus, epoch, epochs)
-        content = {"teacher": teacher.state_dict(), "optimiser": optimiser.state_dict()}
-        torch.save(content | {"epochs": epoch + 1}, checkpoint)
-        yield epoch + 1, loss
+        return int(content["epochs"])
+    except Exception as error:  # torch raises whatever its unpacking meets
+        problem = f"{checkpoint.name} is damaged; delete it to teach again"
+        raise RunError(checkpoint.parent, problem) from error
 
 
 def _epoch(
@@ -91,7 +101,6 @@ def _epoch(
     targets: npt.NDArray[np.float32],
     corpus: npt.NDArray[np.int64],
     epoch: int,
-    epochs: int,
 ) -> float:
     rng = np.random.default_rng(epoch)
     torch.manual_seed(epoch)
@@ -101,7 +110,7 @@ def _epoch(
     for i, batch in enumerate(batches):
         step = epoch * len(batches) + i
         for group in optimiser.param_groups:
-            group["lr"] = _RATE * _schedule((step + 1) / (epochs * len(batches)))
+            group["lr"] = _RATE * _schedule((step + 1) / (_EPOCHS * len(batches)))
         logits = teacher([texts[j] for j in batch])[torch.arange(len(batch)), corpus[batch]]
         loss = nn.functional.cross_entropy(logits, torch.from_numpy(targets[batch]))
         optimiser.zero_grad()
