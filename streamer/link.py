@@ -113,7 +113,8 @@ def plain_reason(error: BaseException) -> str:
         case (UnicodeError(), _) | (_, socket.gaierror()):
             return "host name not found"
         case _, ssl.SSLError() as problem:
-            detail = getattr(problem, "verify_message", "") or problem.reason or problem.args[-1]
+            named = (getattr(problem, name, "") for name in ("verify_message", "reason"))
+            detail = next(filter(None, named), problem.args[-1])  # Python's own have no reason
             return f"TLS problem: {detail}"
         case _, ConnectionRefusedError():
             return "connection refused (is a broker running there?)"
