@@ -159,7 +159,7 @@ def _fault(error: yaml.MarkedYAMLError, loader: Any) -> tuple[Mark | None, str]:
     if "'\\t'" in problem:
         problem += "; indent with spaces"
     opened = error.context_mark if error.context == "while scanning a quoted scalar" else None
-    if loader.flow_level and loader.marks:
+    if loader.flow_level and loader.marks and not isinstance(error, ComposerError):
         opened = loader.marks[-1]
     if opened:
         return opened, f"what is opened here is not closed, or lacks a comma ({problem})"
