@@ -41,9 +41,12 @@ class PolicyMismatchError(CredenceError):
     """A policy was fitted with other engines than those that run."""
 
     def __init__(self, path: Path, kind: str, *, expected: str, found: str) -> None:
+        if expected == "none":
+            problem = f"this policy knows no {kind} engine; set engines.{kind} to none"
+        else:
+            problem = f"this policy was fitted with {kind} engine {expected}, not {found}"
         super().__init__(
-            f"{path}: this policy was fitted with {kind} engine {expected}, not {found}; "
-            f"set engines.policy to none to run without a certified threshold"
+            f"{path}: {problem}, or engines.policy to none to run without a certified threshold"
         )
         self.path, self.kind, self.expected, self.found = path, kind, expected, found
 

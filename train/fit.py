@@ -40,7 +40,7 @@ def fit(
     """
     where = _device(device)
     claim(run, recipe)
-    items, targets = prepare.training(recipe, data)
+    items, targets, left_out = prepare.training(recipe, data)
     held = prepare.held_out(recipe, data)
     unseen = prepare.check_classes(data, targets, held)
     weight = torch.from_numpy(prepare.balance(targets, recipe.optimise.balance)).to(where)
@@ -49,6 +49,8 @@ def fit(
         begin(recipe, state.network, state.average)
     last = min(stop_after or recipe.optimise.epochs, recipe.optimise.epochs)
     with SummaryWriter(str(run), purge_step=state.epoch) as log, Progress() as progress:
+        for problem in (*left_out, *(problem for part in held for problem in part.unreadable)):
+            progress.console.print(f"left out: {problem}", highlight=False, soft_wrap=True)
         if unseen:
             progress.console.print(f"nobody shows {', '.join(unseen)}; it will never be seen")
         bar = progress.add_task(recipe.name, total=last, completed=state.epoch)

@@ -40,7 +40,10 @@ def read_lesson(path: Path) -> Lesson:
             targets = archive["targets"].astype(np.float32)
             table = archive["table"].astype(np.float32)
     except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise DataError(path, "is no lesson; make one with `python -m train.distil`") from error
+        raise DataError(
+            path,
+            "is no lesson; make one with `python -m train.distil`, or take it out of the recipe",
+        ) from error
     sums = targets.sum(axis=1, keepdims=True) if targets.ndim == 2 else np.zeros(1)
     whole = targets.shape == (len(texts), len(EMOTIONS)) and (np.abs(sums - 1) < 0.01).all()
     if not whole or table.ndim != 2 or len(table) != BUCKETS or not np.isfinite(table).all():

@@ -33,6 +33,8 @@ class Held:
     strata: tuple[str, ...]
     people: tuple[str, ...]
     """By sample, who it is of; where nobody is named, every sample is somebody else's."""
+    unreadable: tuple[str, ...]
+    """What was wrong with each that was left out."""
 
     @property
     def truth(self) -> npt.NDArray[np.int64]:
@@ -64,16 +66,19 @@ def _read(recipe: Recipe, name: str, data: Path, part: Part) -> Samples:
     return corpus.read(data, part)
 
 
-def training(recipe: Recipe, data: Path) -> tuple[list[Input], npt.NDArray[np.float32]]:
-    """Return all training items, ready for `vary`, and their targets (N, 7)."""
+def training(
+    recipe: Recipe, data: Path
+) -> tuple[list[Input], npt.NDArray[np.float32], tuple[str, ...]]:
+    """Return all training items, ready for `vary`, their targets (N, 7), and what was left out."""
     if isinstance(recipe, TextRecipe) and recipe.lesson:
         lesson = read_lesson(recipe.lesson)
-        return list(lesson.texts), lesson.targets
+        return list(lesson.texts), lesson.targets, ()
     parts = [read_part(recipe, name, data, "train") for name in recipe.data]
     inputs = [item for samples in parts for item in samples.inputs]
     if recipe.kind == "voice":
         inputs = [voice.log_mel(pcm) for pcm in _arrays(inputs)]
-    return inputs, np.concatenate([samples.targets for samples in parts])
+    left_out = tuple(problem for samples in parts for problem in samples.unreadable)
+    return inputs, np.concatenate([samples.targets for samples in parts]), left_out
 
 
 def vary(recipe: Recipe, items: list[Input], rng: np.random.Generator) -> Batch:
@@ -97,7 +102,8 @@ def check_classes(
 ) -> tuple[str, ...]:
     """Return the emotions that nobody shows; DataError where they are held out, not trained on.
 
-    Also raises DataError where all that is held out is of one person.
+    Also raises DataError where one emotion is all that is trained on, or one person all that is
+    held out.
     """
     if len({who for part in held for who in part.people}) < 2:
         raise DataError(
@@ -105,6 +111,8 @@ def check_classes(
             "one person only is held out; hold out two or more, to fit trust and to measure it",
         )
     trained = targets.sum(axis=0) > 0
+    if trained.sum() < 2:
+        raise DataError(data, "one emotion only is trained on; add samples of another")
     tried = np.concatenate([part.targets for part in held]).sum(axis=0) > 0
     if missing := [EMOTIONS[i] for i in np.flatnonzero(tried & ~trained)]:
         raise DataError(
@@ -133,6 +141,7 @@ def _hold(recipe: Recipe, name: str, samples: Samples) -> Held:
         samples.targets,
         samples.strata,
         tuple(who or f"{name} {i}" for i, who in enumerate(samples.people)),
+        samples.unreadable,
     )
 
 

@@ -269,7 +269,8 @@ def parse_recipe(content: object, path: Path) -> Recipe:
     try:
         return _adapter.validate_python(content)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A key that nobody knows may be why another one is missing, so it comes first.
+        first = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
         where = ".".join(str(part) for part in first["loc"][1:]) or "the recipe"
         if first["type"] == "extra_forbidden":
             raise RecipeError(path, f"unknown key {where}{_nearest(where)}") from error

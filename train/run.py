@@ -44,7 +44,7 @@ class State:
 def claim(run: Path, recipe: Recipe) -> None:
     """Make a folder the run of a recipe; raise RunError if it is another's or not to be written."""
     found = _recipe_of(run)
-    if found is not None and found != recipe:
+    if found is not None and found != recipe and (run / "checkpoint.pt").exists():
         raise RunError(run, "holds the run of another recipe; name a new folder with --run")
     make(run)
     write(run / "recipe.json", recipe.model_dump_json(indent=2).encode())

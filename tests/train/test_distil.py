@@ -85,7 +85,7 @@ def test_lesson_is_read_as_written_and_taught(tmp_path: Path) -> None:
     read = read_lesson(path)
     assert read.texts == lesson().texts
     np.testing.assert_allclose(read.targets.sum(axis=1), 1, rtol=1e-6)
-    items, _ = training(recipe(path), tmp_path)
+    items, *_ = training(recipe(path), tmp_path)
     assert tuple(items) == lesson().texts
     network = build(recipe(path))
     begin(recipe(path), network)

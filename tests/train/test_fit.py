@@ -103,6 +103,34 @@ def test_fit_refuses_an_emotion_that_is_held_out_only(tiny: Path, tmp_path: Path
         fit(recipe(), table(tmp_path, tiny, "{i}", split), tmp_path / "run", device="cpu")
 
 
+def test_fit_refuses_to_train_on_one_emotion(tiny: Path, tmp_path: Path) -> None:
+    def split(i: int, label: str) -> str:
+        return ("valid" if i < 14 else "train") if label == "fear" else ""
+
+    with pytest.raises(DataError, match="one emotion only is trained on"):
+        fit(recipe(), table(tmp_path, tiny, "{i}", split), tmp_path / "run", device="cpu")
+
+
+def test_fit_names_what_it_leaves_out(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(tiny / "faces.npz", tmp_path)
+    rows = (tiny / "faces.csv").read_text().splitlines()
+    lines = [rows[0], *rows[1:] * 3, "gone.png,fear,0"]
+    (tmp_path / "faces.csv").write_text("\n".join(lines) + "\n")
+    how = recipe(optimise={"epochs": 1, "batch": 64, "rate": 0.01})
+    fit(how, tmp_path, tmp_path / "run", device="cpu", stop_after=1)
+    assert "left out: " in (said := capsys.readouterr().out)
+    assert "gone.png: is no file" in said
+
+
+def test_a_first_try_that_failed_leaves_the_run_free(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(CredenceError, match="no such file"):
+        fit(recipe(data=["nope.csv"]), tiny, tmp_path / "run", device="cpu")
+    how = recipe(optimise={"epochs": 1, "batch": 64, "rate": 0.01})
+    fit(how, tiny, tmp_path / "run", device="cpu")
+
+
 def test_fit_names_an_emotion_that_nobody_shows(
     tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

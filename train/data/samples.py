@@ -41,6 +41,8 @@ class Samples:
     """By sample, where it lies, as `table` writes it; of a text, the text."""
     people: tuple[str, ...]
     """By sample, who is seen or heard; empty where nobody is named."""
+    unreadable: tuple[str, ...] = ()
+    """What was wrong with each that was left out."""
 
     def __add__(self, other: Self) -> Self:
         """Return these samples, then the others."""
@@ -50,6 +52,7 @@ class Samples:
             self.strata + other.strata,
             self.paths + other.paths,
             self.people + other.people,
+            self.unreadable + other.unreadable,
         )
 
     def take(self, chosen: npt.NDArray[np.int64]) -> Self:
@@ -58,7 +61,10 @@ class Samples:
         return type(self)(
             [self.inputs[i] for i in rows],
             self.targets[chosen],
-            *(tuple(by[i] for i in rows) for by in (self.strata, self.paths, self.people)),
+            tuple(self.strata[i] for i in rows),
+            tuple(self.paths[i] for i in rows),
+            tuple(self.people[i] for i in rows),
+            self.unreadable,
         )
 
 

@@ -49,7 +49,10 @@ class UnreadableFilesError(CredenceError):
 
     def __init__(self, path: Path, problems: list[str], of: int) -> None:
         shown = "; ".join(problems[:3]) + ("; …" if len(problems) > 3 else "")
-        super().__init__(f"{path}: {len(problems)} of {of} files cannot be read: {shown}")
+        super().__init__(
+            f"{path}: {len(problems)} of {of} files cannot be read: {shown} (the first beyond 1 %"
+            f" stops it)"
+        )
         self.path, self.problems = path, problems
 
 
@@ -118,15 +121,19 @@ def read(path: Path, kind: Modality, part: Part) -> Samples:
     whole = open_table(path, kind)
     rows = [row for row, of in zip(whole.rows, _parts(whole.rows), strict=True) if of == part]
     if not rows:
-        raise TableError(path, f"has no row to {part}; mark some in a column split")
+        raise TableError(
+            path, f"has no row to {part}; name five people or more, or mark some in a column split"
+        )
     _check_groups(path, whole.rows)
-    read_rows = list(Table(path, whole.columns, rows).inputs(kind))
+    of_part = Table(path, whole.columns, rows)
+    read_rows = list(of_part.inputs(kind))
     return Samples(
         [item for _, item in read_rows],
         one_hot([row.label for row, _ in read_rows]),
         tuple(path.name for _ in read_rows),
         tuple(row.sources[whole.columns[kind]] for row, _ in read_rows),
         tuple(row.group for row, _ in read_rows),
+        tuple(of_part.unreadable),
     )
 
 
