@@ -22,20 +22,15 @@ from rich.table import Table
 from engines.engine import BUNDLES
 from engines.labels import EMOTIONS
 from engines.opinion import Opinion
-from engines.quality import measure as quality
-from engines.verdict import Reason
 from train import trust
 from train.checks import Bools, Floats, Indices
 from train.data import CORPORA
 from train.data.samples import Samples, fold_of
-from train.evaluate import Judges, open_judges
-from train.figures import Decision, Decisions
+from train.evaluate import Judges, decision, open_judges
+from train.figures import Decisions
 from train.metrics import scores
 from train.policy import FIFTHS
-from train.prepare import window
-from train.resample import percentiles, resamples
-
-DRAWS = 1000
+from train.prepare import judged
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,21 +65,12 @@ def _judged(name: str, judges: Judges, samples: Samples) -> tuple[Judged, tuple[
     (kind, engine), decisions, softmax = next(iter(judges.engines.items())), [], []
     rows = track(samples.inputs, name, console=Console(stderr=True))
     for i, item in enumerate(rows):
-        seen = window(kind, item)
-        opinion = engine.judge(seen)
+        opinion, quality = judged(engine, item)
         softmax.append(_softmax(opinion))
-        judgement = judges.policy.judge({kind: opinion}, {kind: quality(seen)})
-        verdict = judgement.verdict
+        label = EMOTIONS[int(samples.targets[i].argmax())]
+        who = samples.people[i] if kind == "voice" else ""
         decisions.append(
-            Decision(
-                EMOTIONS[int(samples.targets[i].argmax())],
-                samples.people[i] if kind == "voice" else "",
-                verdict.emotion,
-                judgement.fused.projected,
-                verdict.confidence,
-                verdict.reason in {Reason.CERTIFIED, Reason.BELOW_THRESHOLD},
-                verdict.trusted,
-            )
+            decision(label, who, judges.policy.judge({kind: opinion}, {kind: quality}))
         )
     fresh = (fold_of([""] * len(decisions), FIFTHS) == FIFTHS - 1) | (kind == "voice")
     return Judged(name, Decisions.of(decisions), np.stack(softmax), fresh), samples.strata
@@ -140,8 +126,7 @@ def _interval(groups: Indices, figure: Callable[[Indices], float | None]) -> str
     whole = figure(np.arange(len(groups)))
     if len(np.unique(groups)) < 2 or whole is None:
         return "-" if whole is None else f"{whole:.3f}"
-    drawn = [figure(rows) for rows in resamples(groups, DRAWS, seed=0)]
-    low, high = percentiles(drawn, 0.95) or (np.nan, np.nan)
+    low, high = trust.bootstrap(figure, groups)
     return f"{whole:.3f} [{low:.3f}, {high:.3f}]"
 
 

@@ -21,14 +21,13 @@ from rich.console import Console
 from rich.table import Table
 
 from engines.engine import BUNDLES, Engine, open_engine
-from engines.verdict import MODALITIES, Policy, open_policy, read_off
+from engines.verdict import MODALITIES, Policy, joined, open_policy, read_off
 from train import trust
-from train.checks import Bools
+from train.checks import Bools, Indices
 from train.data import CORPORA
 from train.data.samples import fold_of
 from train.moments import conditions, fuse, moments
 from train.policy import FIFTHS, recipe_of
-from train.resample import percentiles, resamples
 from train.thresholds import Views
 from train.views import CLEAN, View, view
 
@@ -81,7 +80,7 @@ def _print(title: str, policy: Policy, rows: Iterable[tuple[str, Views, str]]) -
 
 def _figures(policy: Policy, views: Views, condition: str) -> list[str]:
     seen = moments(views, condition, MOMENTS, seed=0)
-    fused, name = fuse(policy, seen), "+".join(sorted(views))
+    fused, name = fuse(policy, seen), joined(views)
     sure, right = read_off(policy.calibration[name], fused.probability), fused.right
     threshold = policy.thresholds.get(name)
     trusted = sure >= threshold.confidence if threshold else np.zeros(len(sure), dtype=bool)
@@ -98,11 +97,11 @@ def _figures(policy: Policy, views: Views, condition: str) -> list[str]:
 def _precision(right: Bools, trusted: Bools, people: npt.NDArray[np.str_]) -> str:
     if not trusted.any():
         return "-"
-    drawn = [
-        float(right[rows][trusted[rows]].mean()) if trusted[rows].any() else None
-        for rows in resamples(people, DRAWS, seed=0)
-    ]
-    low, high = percentiles(drawn, 0.95) or (np.nan, np.nan)
+
+    def precision(rows: Indices) -> float | None:
+        return float(right[rows][trusted[rows]].mean()) if trusted[rows].any() else None
+
+    low, high = trust.bootstrap(precision, people, draws=DRAWS)
     return f"{right[trusted].mean():.3f} [{low:.3f}, {high:.3f}]"
 
 

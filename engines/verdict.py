@@ -1,6 +1,6 @@
 """The trust policy: opinions of several modalities → one emotion, and whether to trust it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -145,7 +145,7 @@ class Policy:
         if not present or fused.uncertainty >= 1.0:
             return Verdict(None, 0.0, False, Reason.NO_EVIDENCE)
         best = int(fused.projected.argmax())
-        together = "+".join(sorted(present))
+        together = joined(present)
         confidence = float(fused.projected[best])
         if curve := self.calibration.get(together):
             confidence = float(read_off(curve, confidence))
@@ -198,6 +198,11 @@ def open_policy(path: Path, engines: Mapping[Modality, str]) -> Policy:
         quality=manifest.quality,
         calibration=manifest.calibration,
     )
+
+
+def joined(kinds: Iterable[Modality]) -> str:
+    """Return the key by which a policy knows a set of modalities: sorted and joined by +."""
+    return "+".join(sorted(kinds))
 
 
 def read_off(curve: Curve, x: npt.ArrayLike) -> Array:

@@ -11,8 +11,8 @@ from rich.progress import track
 
 from engines.engine import BUNDLES, Engine, bundle_named, open_engine
 from engines.errors import CredenceError
+from engines.labels import Emotion
 from engines.manifest import Modality, read_manifest
-from engines.quality import measure as quality
 from engines.verdict import (
     UNCERTIFIED,
     Judgement,
@@ -24,7 +24,7 @@ from engines.verdict import (
 from train.data.samples import Input
 from train.data.table import Row, Table, open_table
 from train.figures import Decision, Decisions, by_group, intervals, measure
-from train.prepare import window
+from train.prepare import judged
 from train.robustness import Corruption, corruption
 
 
@@ -47,9 +47,11 @@ class Judges:
 
     def judge(self, items: Mapping[Modality, Input]) -> Judgement:
         """Judge one sample as a live window is; a missing modality is no evidence."""
-        windows = {kind: window(kind, item) for kind, item in items.items()}
-        opinions = {kind: self.engines[kind].judge(windows[kind]) for kind in windows}
-        return self.policy.judge(opinions, {kind: quality(windows[kind]) for kind in windows})
+        seen = {kind: judged(self.engines[kind], item) for kind, item in items.items()}
+        return self.policy.judge(
+            {kind: opinion for kind, (opinion, _) in seen.items()},
+            {kind: quality for kind, (_, quality) in seen.items()},
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,7 +101,7 @@ def evaluate(bundles: Sequence[Path], data: Path, corrupt: str | None = None) ->
         )
     table = open_table(data, *judges.engines)
     rows = track(_items(table, worse), data.name, len(table.rows), console=Console(stderr=True))
-    decisions = [_decision(row, judges.judge(items)) for row, items in rows]
+    decisions = [decision(row.label, row.group, judges.judge(items)) for row, items in rows]
     return Evaluated(
         {kind: engine.hash for kind, engine in judges.engines.items()},
         judges.policy.hash,
@@ -140,7 +142,7 @@ def open_judges(bundles: Sequence[Path]) -> Judges:
 
 def decide(engine: Engine, item: Input) -> int:
     """Return the index of the emotion that an engine sees in one sample."""
-    return int(engine.judge(window(engine.manifest.kind, item)).projected.argmax())
+    return int(judged(engine, item)[0].projected.argmax())
 
 
 def _items(
@@ -153,11 +155,12 @@ def _items(
         yield row, items
 
 
-def _decision(row: Row, judgement: Judgement) -> Decision:
+def decision(label: Emotion, group: str, judgement: Judgement) -> Decision:
+    """Return what was made of a sample of this label and person."""
     verdict = judgement.verdict
     return Decision(
-        label=row.label,
-        group=row.group,
+        label=label,
+        group=group,
         emotion=verdict.emotion,
         probability=judgement.fused.projected,
         confidence=verdict.confidence,

@@ -22,7 +22,7 @@ from engines.manifest import (
     sha256,
     write_manifest,
 )
-from engines.verdict import MODALITIES, Policy, read_off
+from engines.verdict import MODALITIES, Policy, joined, read_off
 from train.bundle import ExportError, check_place, replacing
 from train.card import licence_of, policy_card
 from train.certify import Certified, Uncertified, check_promise
@@ -95,12 +95,12 @@ def fit_policy(fit: Views, test: Views, target: float, delta: float) -> Fitted:
     for kinds in (some for n in range(1, len(fit) + 1) for some in combinations(fit, n)):
         own, others = ({kind: views[kind] for kind in kinds} for views in (fit, test))
         both = mixture(own, MOMENTS, seed=4) + mixture(others, MOMENTS, seed=5)
-        name = "+".join(sorted(kinds))
+        tested, name = mixture(others, MOMENTS, seed=3), joined(kinds)
         fused = fuse(policy, both)
         calibration[name] = confidence(fused.right, fused.probability)
-        found[name] = confident(calibration[name], threshold(policy, own, others, target, delta))
+        found[name] = confident(calibration[name], threshold(policy, own, tested, target, delta))
         basis: Basis = "label-matched" if len(kinds) > 1 else "paired"
-        thresholds[name] = stored(found[name], digest(mixture(others, MOMENTS, seed=3)), basis)
+        thresholds[name] = stored(found[name], digest(tested), basis)
     return Fitted(replace(policy, calibration=calibration, thresholds=thresholds), found)
 
 

@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from engines.engine import tensor
+from engines.engine import Engine, tensor
 from engines.labels import EMOTIONS
+from engines.opinion import Opinion
 from engines.preprocess import voice
+from engines.quality import Quality
+from engines.quality import measure as quality
 from engines.runtime import Batch
 from engines.window import FaceWindow, TextWindow, VoiceWindow, Window
 from train import augment, augment_text
@@ -130,6 +133,12 @@ def window(kind: str, item: Input) -> Window:
     if kind == "face":
         return FaceWindow(0.0, 0.0, item[None])
     return VoiceWindow(0.0, item)
+
+
+def judged(engine: Engine, item: Input) -> tuple[Opinion, Quality]:
+    """Judge one sample as a live window is, and measure its quality."""
+    seen = window(engine.manifest.kind, item)
+    return engine.judge(seen), quality(seen)
 
 
 def _hold(recipe: Recipe, name: str, samples: Samples) -> Held:

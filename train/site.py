@@ -14,14 +14,14 @@ from engines.labels import EMOTIONS
 from engines.manifest import Modality
 from engines.opinion import Opinion
 from engines.quality import Quality
-from engines.quality import measure as quality
+from engines.verdict import joined
 from train.bundle import check_place
 from train.certify import FEWEST, Certified, Uncertified, certify, check_promise
 from train.data.table import Table, open_table
 from train.evaluate import open_judges
 from train.moments import Fused, Moments, fuse
 from train.policy import Fitted, confident, digest, save, stored
-from train.prepare import window
+from train.prepare import judged
 from train.thresholds import confidence
 from train.views import stacked
 
@@ -96,12 +96,11 @@ def _seen(engines: Mapping[Modality, Engine], table: Table) -> dict[str, Moments
     piles: dict[str, _Pile] = defaultdict(_Pile)
     rows = track(table.items(), table.path.name, len(table.rows), console=Console(stderr=True))
     for row, items in rows:
-        pile = piles["+".join(sorted(items))]
+        pile = piles[joined(items)]
         pile.truth.append(EMOTIONS.index(row.label))
         pile.people.append(row.group)
         for kind, item in items.items():
-            seen = window(kind, item)
-            pile.judged[kind].append((engines[kind].judge(seen), quality(seen)))
+            pile.judged[kind].append(judged(engines[kind], item))
     return {
         name: Moments(
             {kind: stacked(kind, judged) for kind, judged in pile.judged.items()},

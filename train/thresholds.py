@@ -10,13 +10,14 @@ from engines.verdict import Policy
 from train.calibrate import rising
 from train.certify import FEWEST, Certified, Uncertified, certify
 from train.checks import Bools, Floats
-from train.moments import SWAPPED, Fused, conditions, fuse, mixture, moments, together
+from train.moments import SWAPPED, Fused, Moments, conditions, fuse, moments, shared, together
 from train.views import CLEAN, View
 
 MOMENTS: Final = 3000
 """Pairs matched by label that a set of several modalities is fitted and certified on, each."""
 _MAJORITY: Final = 3
 _ASKED: Final = 20
+"""Trusted moments from which on a trial shows something."""
 _POINTS: Final = 20
 _RISE: Final = 1e-4
 """From point to point, so that a threshold of confidence is one of probability too."""
@@ -25,20 +26,19 @@ Views = Mapping[Modality, View]
 
 
 def threshold(
-    policy: Policy, fit: Views, test: Views, target: float, delta: float
+    policy: Policy, fit: Views, test: Moments, target: float, delta: float
 ) -> Certified | Uncertified:
     """Return a probability from which verdicts are trusted, or why there is none.
 
     It is the lowest that `sturdy` finds on the people to fit on, or a higher one, where precision
-    is certified on the other people for the mixture of all conditions.
+    is certified on moments of other people.
     """
     least = sturdy(policy, fit, target)
-    seen = mixture(test, MOMENTS, seed=3)
-    fused = fuse(policy, seen)
+    fused = fuse(policy, test)
     found = certify(
         fused.right,
         fused.probability,
-        np.array(seen.people),
+        np.array(test.people),
         target=target,
         delta=delta,
         at_least=least or 0.0,
@@ -75,18 +75,17 @@ def _falls_short(trial: Fused, candidate: float, target: float) -> bool:
 
 def _trials(policy: Policy, views: Views) -> list[Fused]:
     """Return the verdicts that `sturdy` looks at, the clean ones first."""
-    asked = {
-        name: fuse(policy, moments(views, name, MOMENTS, seed=2))
-        for name in conditions(list(views))
-    }
-    swapped = [asked.pop(name) for name in list(asked) if name.startswith(SWAPPED)]
-    trials = list(asked.values())
+
+    def tried(part: Views, name: str) -> Fused:
+        return fuse(policy, moments(part, name, MOMENTS, seed=2))
+
+    names = conditions(list(views))
+    trials = [tried(views, name) for name in names if not name.startswith(SWAPPED)]
     if len(views) >= _MAJORITY:
-        trials.append(together(swapped))
+        trials.append(together([tried(views, name) for name in names if name.startswith(SWAPPED)]))
     for kind, view in views.items():
-        for corpus in sorted(set(view.corpora)):
-            own = {**views, kind: view.of(corpus)}
-            trials.append(fuse(policy, moments(own, CLEAN, MOMENTS, seed=2)))
+        parts = ({**views, kind: view.of(corpus)} for corpus in sorted(set(view.corpora)))
+        trials += [tried(part, CLEAN) for part in parts if shared(part)]
     return trials
 
 

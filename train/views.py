@@ -12,12 +12,11 @@ from engines.engine import Engine
 from engines.manifest import Modality
 from engines.opinion import Opinion
 from engines.quality import MEASURES, Quality
-from engines.quality import measure as quality
 from engines.window import FACE_PX
 from train.checks import Floats, Indices
 from train.data.samples import Input, Samples
 from train.metrics import Classes
-from train.prepare import window
+from train.prepare import judged
 from train.robustness import corruption
 
 CLEAN: Final = "clean"
@@ -116,9 +115,8 @@ def view(engine: Engine, samples: Samples, corpus: str) -> View:
 
 def look(engine: Engine, inputs: Sequence[Input], name: str) -> Look:
     """Let an engine judge inputs; the name stands before its progress on standard error."""
-    kind = engine.manifest.kind
-    windows = (window(kind, item) for item in track(inputs, name, console=Console(stderr=True)))
-    return stacked(kind, [(engine.judge(seen), quality(seen)) for seen in windows])
+    items = track(inputs, name, console=Console(stderr=True))
+    return stacked(engine.manifest.kind, [judged(engine, item) for item in items])
 
 
 def stacked(kind: Modality, judged: Sequence[tuple[Opinion, Quality]]) -> Look:

@@ -184,6 +184,15 @@ def test_a_threshold_holds_on_each_corpus_by_itself(fitted: Fitted) -> None:
     assert (sturdy(fitted.policy, mixed, TARGET) or 1.0) > least
 
 
+def test_a_corpus_that_pairs_with_nothing_is_not_asked(fitted: Fitted) -> None:
+    some = views(0)
+    odd = view("voice", 60, 9, 0.7)
+    only = replace(odd, truth=np.full(60, 6), corpora=("another",) * 60)
+    face = some["face"].at(np.flatnonzero(some["face"].truth != 6))
+    pair: dict[Modality, View] = {"face": face, "voice": some["voice"] + only}
+    assert sturdy(fitted.policy, pair, TARGET) is not None
+
+
 def test_swapped_moments_stay_with_whom_they_show() -> None:
     some = views(5, 300)
     some["voice"] = replace(some["voice"], people=tuple(str(t) for t in some["voice"].truth))
