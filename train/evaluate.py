@@ -115,8 +115,8 @@ def open_judges(bundles: Sequence[Path]) -> Judges:
     """Open engines, and the policy among them; else the shipped one if it was made for them.
 
     Each by its folder, or by name if it is shipped. Without any policy, opinions are combined and
-    nothing is certified. Raises EvaluationError for no
-    engine or two of a kind, PolicyMismatchError for a policy of others, BrokenBundleError.
+    nothing is certified. Raises EvaluationError for no engine or two of a kind,
+    PolicyMismatchError for a policy of others, BrokenBundleError.
     """
     paths: dict[str, Path] = {}
     for path in map(bundle_named, bundles):

@@ -5,8 +5,6 @@ from torch import Tensor, nn
 
 from engines.opinion import LEAST_UNCERTAINTY
 
-SIGNS = 12
-"""Numbers of `signs`, which the chance of being right is read from."""
 COMMON = 0.995
 """As far out as this share of held-out inputs, evidence is whole."""
 _LEAST = 1e-6
