@@ -1,7 +1,9 @@
 """The ONNX form of a network, rewritten for builders: constants folded, or of fewer bits."""
 
+import logging
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,8 +17,8 @@ _WEIGHED: Final = ("Conv", "Gemm", "MatMul")
 """What is computed in 8 bits: nearly all of the work."""
 
 
-def rewritten(job: Job) -> bytes:
-    """Return the bundle's network in the precision that is asked for.
+def rewritten(job: Job, *, plain: bool = False) -> bytes:
+    """Return the bundle's network in the precision that is asked for; int8 ``plain`` for TensorRT.
 
     Raises UnsupportedError where that needs a package that is not installed, or int8 without data.
     """
@@ -31,7 +33,7 @@ def rewritten(job: Job) -> bytes:
         return _half(model)
     if job.calibration is None:
         raise UnsupportedError("int8 is calibrated on your own inputs; name them with --data")
-    return _int8(model, job.calibration)
+    return _int8(model, job.calibration, plain=plain)
 
 
 class MissingOnnxError(UnsupportedError):
@@ -55,28 +57,55 @@ def folded(path: Path) -> bytes:
 
 
 def _half(model: bytes) -> bytes:
+    """Compute the body in half precision; what comes in and goes out stays single."""
     import onnx  # noqa: PLC0415
-    from onnxruntime.transformers.float16 import convert_float_to_float16  # noqa: PLC0415
+    from onnx import TensorProto, helper, numpy_helper  # noqa: PLC0415
 
-    graph = _named(onnx.load_from_string(model))
-    body = set(_body(graph))
-    head = [node.name for node in graph.graph.node if node.name not in body]
-    half = convert_float_to_float16(graph, keep_io_types=True, node_block_list=head)
-    return bytes(half.SerializeToString())
+    whole = _named(onnx.shape_inference.infer_shapes(onnx.load_from_string(model)))
+    graph, body = whole.graph, set(_body(whole))
+    single = _singles(graph)
+
+    def half(name: str) -> str:
+        return f"{name}_half" if name in single else name
+
+    def cast(name: str, to: int) -> Any:
+        ends = ([name], [half(name)]) if to == TensorProto.FLOAT16 else ([half(name)], [name])
+        return helper.make_node("Cast", *ends, to=to)
+
+    outside = {o.name for o in graph.output}
+    outside |= {name for n in graph.node if n.name not in body for name in n.input}
+    inside = {name for n in graph.node if n.name in body for name in n.input} & single
+    weights = {i.name: i for i in graph.initializer}
+    nodes = [cast(i.name, TensorProto.FLOAT16) for i in graph.input if i.name in inside]
+    for name in sorted(inside & weights.keys()):
+        values = numpy_helper.to_array(weights[name]).astype("f2")
+        graph.initializer.append(numpy_helper.from_array(values, half(name)))
+        if name not in outside:
+            graph.initializer.remove(weights[name])
+    for node in graph.node:
+        nodes.append(node)
+        if node.name not in body:
+            continue
+        node.input[:] = [half(name) for name in node.input]
+        made, node.output[:] = list(node.output), [half(name) for name in node.output]
+        for attribute in node.attribute:
+            if node.op_type == "Cast" and attribute.i == TensorProto.FLOAT:
+                attribute.i = TensorProto.FLOAT16
+        nodes += [cast(name, TensorProto.FLOAT) for name in made if name in outside & single]
+    new = helper.make_graph(nodes, graph.name, graph.input, graph.output, graph.initializer)
+    made_of = helper.make_model(new, opset_imports=whole.opset_import, ir_version=whole.ir_version)
+    return bytes(made_of.SerializeToString())
 
 
-def _int8(model: bytes, calibration: Batch) -> bytes:
+def _int8(model: bytes, calibration: Batch, *, plain: bool) -> bytes:
+    """Compute what weighs most of the body in 8 bits; ``plain``: zero is zero, biases are floats."""
     import onnx  # noqa: PLC0415
-    from onnxruntime.quantization import (  # noqa: PLC0415
-        CalibrationMethod,
-        QuantType,
-        quantize_static,
-    )
+    from onnxruntime.quantization import QuantType, quantize_static  # noqa: PLC0415
 
     graph = _named(onnx.load_from_string(model))
     body = set(_body(graph))
     chosen = [n.name for n in graph.graph.node if n.name in body and n.op_type in _WEIGHED]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _quiet():
         out = Path(folder) / MODEL
         quantize_static(
             graph,
@@ -86,9 +115,28 @@ def _int8(model: bytes, calibration: Batch) -> bytes:
             per_channel=True,
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod.MinMax,
+            extra_options={"ActivationSymmetric": plain, "QuantizeBias": not plain},
         )
         return out.read_bytes()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the quantiser from advising, on the root logger, what is done already."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _singles(graph: Any) -> set[str]:
+    """Return the name of every tensor in single precision."""
+    from onnx import TensorProto  # noqa: PLC0415
+
+    typed = (*graph.input, *graph.output, *graph.value_info)
+    names = {v.name for v in typed if v.type.tensor_type.elem_type == TensorProto.FLOAT}
+    return names | {i.name for i in graph.initializer if i.data_type == TensorProto.FLOAT}
 
 
 def _named(graph: Any) -> Any:
