@@ -36,7 +36,7 @@ def key_of(
     gpu: Gpu | None,
     data: Batch | None = None,
 ) -> Key:
-    """Return the key of a plan; raise MissingPackageError where the target's packages are absent."""
+    """Return the key of a plan; raise MissingPackageError where a package is absent."""
     return Key(
         bundle=bundle,
         kind=manifest.kind,
@@ -148,7 +148,7 @@ def _loaded(target: Target, job: Job) -> Runtime:
 
 
 def _policy(manifest: EngineManifest, bundle: str) -> Policy:
-    """Return the shipped policy where it was fitted with this engine, else one without thresholds."""
+    """Return the shipped policy if it was fitted with this engine, else one without thresholds."""
     try:
         return open_policy(BUNDLES / "policy", {manifest.kind: bundle})
     except PolicyMismatchError:

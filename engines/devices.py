@@ -7,13 +7,13 @@ from pathlib import Path
 from engines import plans
 from engines.build import MAX_BATCH, Tell, build, key_of, load
 from engines.errors import CredenceError
-from engines.gpu import Gpu, gpu_named, gpus
+from engines.gpu import Gpu, gpu_named
 from engines.job import Precision
 from engines.manifest import EngineManifest
 from engines.plans import Plan, PlanError
 from engines.runtime import Runtime
 from engines.runtime.guarded import Guarded
-from engines.targets import TARGETS, MissingPackageError, Target
+from engines.targets import TARGETS, Target
 
 _FEWEST_BITS: tuple[Precision, ...] = ("int8", "fp16", "fp32")
 
@@ -42,7 +42,7 @@ def choose(
     On a GPU a missing plan is built; on a CPU only what was built ahead is used. Never raises for
     want of something better: then it is ``portable``.
     """
-    reasons = []
+    reasons: list[str] = []
     for target, gpu in _candidates(device, reasons.append):
         try:
             plan = _plan(folder, bundle, manifest, target, gpu, tell)
@@ -94,10 +94,8 @@ def _plan(
     raise PlanError("; ".join(refusals))
 
 
-def _cached(
-    bundle: str, manifest: EngineManifest, target: Target, gpu: Gpu | None
-) -> Plan | None:
-    """Return the cached plan of the fewest bits and the largest batch; PlanError if all are foreign."""
+def _cached(bundle: str, manifest: EngineManifest, target: Target, gpu: Gpu | None) -> Plan | None:
+    """Return the cached plan of the fewest bits and largest batch; PlanError if all are foreign."""
     found = plans.cached(bundle, target.name)
     if not found:
         return None

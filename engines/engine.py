@@ -11,8 +11,8 @@ from engines.devices import Chosen, choose
 from engines.errors import CredenceError
 from engines.fusion import averaging
 from engines.labels import EMOTIONS
-from engines.manifest import BUNDLES as BUNDLES
 from engines.manifest import (
+    BUNDLES,
     MODEL,
     BrokenBundleError,
     EngineManifest,
@@ -22,9 +22,19 @@ from engines.manifest import (
 )
 from engines.opinion import Opinion
 from engines.preprocess import face, text, voice
-from engines.runtime import Batch, Runtime
+from engines.runtime import Batch, Runtime, stacked
 from engines.runtime.onnx import OnnxCpu
 from engines.window import FaceWindow, TextWindow, VoiceWindow, Window
+
+__all__ = [
+    "BUNDLES",
+    "Engine",
+    "EngineContractError",
+    "bundle_named",
+    "engine_manifest",
+    "open_engine",
+    "tensor",
+]
 
 
 def bundle_named(given: Path) -> Path:
@@ -78,7 +88,7 @@ class Engine:
         rows = [tensor(window) for window in windows]
         if not rows:
             return []
-        evidence, _ = self.runtime(rows[0] if len(rows) == 1 else np.concatenate(rows))
+        evidence, _ = self.runtime(stacked(rows))
         ends = np.cumsum([len(each) for each in rows])[:-1]
         try:
             return [

@@ -1,6 +1,7 @@
 """Does a plan say what the portable engine says? Opinions within a tolerance, verdicts equal."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -10,7 +11,8 @@ from pydantic import BaseModel, ConfigDict
 from engines.job import Precision
 from engines.manifest import Modality
 from engines.opinion import Opinion
-from engines.runtime import Batch, Outputs, Runtime
+from engines.preprocess.text import BUCKETS, PIECES, WORDS
+from engines.runtime import Batch, Outputs, Runtime, stacked
 from engines.verdict import Policy
 
 INPUTS: Final = 1024
@@ -46,7 +48,9 @@ class Parity(BaseModel):
                 f" from ONNX Runtime's, more than {self.tolerance:g}"
             )
         if self.equal < EQUAL:
-            return f"only {self.equal:.2%} of its verdicts are ONNX Runtime's, less than {EQUAL:.1%}"
+            return (
+                f"only {self.equal:.2%} of its verdicts are ONNX Runtime's, less than {EQUAL:.1%}"
+            )
         return ""
 
     def __str__(self) -> str:
@@ -67,8 +71,9 @@ def compare(
     most: int,
 ) -> Parity:
     """Judge ``inputs`` (N, ...) by both, in parts of 1 to ``most`` + 1 rows."""
-    sizes = np.random.default_rng(_SEED).integers(1, most + 2, len(inputs)).cumsum()
-    parts = [part for part in np.split(inputs, sizes[sizes < len(inputs)]) if len(part)]
+    ends = np.random.default_rng(_SEED).integers(1, most + 2, len(inputs)).cumsum()
+    starts = [0, *(int(end) for end in ends if end < len(inputs))]
+    parts = [inputs[a:b] for a, b in pairwise([*starts, len(inputs)])]
     found, expected = _judge(fast, parts), _judge(portable, parts)
     difference = max(
         float(np.abs(found.belief - expected.belief).max()),
@@ -87,10 +92,12 @@ def compare(
 
 def inputs_for(reference: Batch, data: Batch | None = None) -> Batch:
     """Return what is compared: the reference (n, ...), variations of it, and ``data``."""
-    rows = [reference] if data is None else [reference, data]
     missing = max(INPUTS - len(reference), 0)
-    vary = _vary_words if np.issubdtype(reference.dtype, np.integer) else _vary_pictures
-    return np.concatenate([*rows, vary(reference, missing)]).astype(reference.dtype)
+    if np.issubdtype(reference.dtype, np.integer):
+        varied: Batch = _vary_words(reference.astype(np.int64), missing)
+    else:
+        varied = _vary_pictures(reference.astype(np.float32), missing)
+    return stacked([reference, varied, *([] if data is None else [data])])
 
 
 def _judge(run: Callable[[Batch], Outputs], parts: list[Batch]) -> Opinion:
@@ -121,13 +128,11 @@ def _vary_pictures(reference: npt.NDArray[np.float32], count: int) -> npt.NDArra
     mixed += level * random.normal(size=mixed.shape)
     mixed -= mixed.mean(axis=(1, 2, 3), keepdims=True)
     mixed /= np.maximum(mixed.std(axis=(1, 2, 3), keepdims=True), 1e-3)
-    return mixed.astype(np.float32)
+    return np.asarray(mixed, dtype=np.float32)
 
 
 def _vary_words(reference: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
     """Return rows (count, 1344) of the reference's words and made-up ones in any order."""
-    from engines.preprocess.text import BUCKETS, PIECES, WORDS  # noqa: PLC0415
-
     random = np.random.default_rng(_SEED)
     known = reference.reshape(-1, PIECES)
     known = known[known.any(axis=1)]

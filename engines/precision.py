@@ -9,18 +9,20 @@ from typing import Any, Final
 
 import onnxruntime
 
-from engines.job import Job, UnsupportedError
+from engines.errors import CredenceError
+from engines.job import Job
 from engines.manifest import MODEL
 from engines.runtime import Batch
 
 _WEIGHED: Final = ("Conv", "Gemm", "MatMul")
 """What is computed in 8 bits: nearly all of the work."""
+_LARGEST_HALF: Final = 65504.0
 
 
 def rewritten(job: Job, *, plain: bool = False) -> bytes:
     """Return the bundle's network in the precision that is asked for; int8 ``plain`` for TensorRT.
 
-    Raises UnsupportedError where that needs a package that is not installed, or int8 without data.
+    Raises a CredenceError where that needs a package that is not installed, or int8 without data.
     """
     model = folded(job.bundle / MODEL)
     if job.precision == "fp32":
@@ -32,11 +34,15 @@ def rewritten(job: Job, *, plain: bool = False) -> bytes:
     if job.precision == "fp16":
         return _half(model)
     if job.calibration is None:
-        raise UnsupportedError("int8 is calibrated on your own inputs; name them with --data")
+        raise NoDataError("int8 is calibrated on your own inputs; name them with --data")
     return _int8(model, job.calibration, plain=plain)
 
 
-class MissingOnnxError(UnsupportedError):
+class NoDataError(CredenceError):
+    """There is nothing to calibrate on."""
+
+
+class MissingOnnxError(CredenceError):
     """The package that rewrites networks is absent."""
 
     def __init__(self, precision: str) -> None:
@@ -50,9 +56,7 @@ def folded(path: Path) -> bytes:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.optimized_model_filepath = str(Path(folder) / MODEL)
         options.log_severity_level = 3
-        onnxruntime.InferenceSession(
-            path.read_bytes(), options, providers=["CPUExecutionProvider"]
-        )
+        onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
         return (Path(folder) / MODEL).read_bytes()
 
 
@@ -78,7 +82,8 @@ def _half(model: bytes) -> bytes:
     weights = {i.name: i for i in graph.initializer}
     nodes = [cast(i.name, TensorProto.FLOAT16) for i in graph.input if i.name in inside]
     for name in sorted(inside & weights.keys()):
-        values = numpy_helper.to_array(weights[name]).astype("f2")
+        values = numpy_helper.to_array(weights[name])
+        values = values.clip(-_LARGEST_HALF, _LARGEST_HALF).astype("f2")  # a mask's 1e9 is no ∞
         graph.initializer.append(numpy_helper.from_array(values, half(name)))
         if name not in outside:
             graph.initializer.remove(weights[name])
@@ -86,11 +91,11 @@ def _half(model: bytes) -> bytes:
         nodes.append(node)
         if node.name not in body:
             continue
+        if node.op_type == "Cast":  # from whole numbers, for which not every runtime has halves
+            nodes += [cast(name, TensorProto.FLOAT16) for name in node.output if name in inside]
+            continue
         node.input[:] = [half(name) for name in node.input]
         made, node.output[:] = list(node.output), [half(name) for name in node.output]
-        for attribute in node.attribute:
-            if node.op_type == "Cast" and attribute.i == TensorProto.FLOAT:
-                attribute.i = TensorProto.FLOAT16
         nodes += [cast(name, TensorProto.FLOAT) for name in made if name in outside & single]
     new = helper.make_graph(nodes, graph.name, graph.input, graph.output, graph.initializer)
     made_of = helper.make_model(new, opset_imports=whole.opset_import, ir_version=whole.ir_version)
@@ -98,7 +103,7 @@ def _half(model: bytes) -> bytes:
 
 
 def _int8(model: bytes, calibration: Batch, *, plain: bool) -> bytes:
-    """Compute what weighs most of the body in 8 bits; ``plain``: zero is zero, biases are floats."""
+    """Compute most of the body in 8 bits; ``plain``: a zero is 0, and biases are floats."""
     import onnx  # noqa: PLC0415
     from onnxruntime.quantization import QuantType, quantize_static  # noqa: PLC0415
 

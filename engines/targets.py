@@ -25,9 +25,7 @@ class MissingPackageError(CredenceError):
     """A target's libraries are not installed."""
 
     def __init__(self, target: "Target", package: str) -> None:
-        super().__init__(
-            f"{target.name} needs {package}; pip install 'credence[{target.extra}]'"
-        )
+        super().__init__(f"{target.name} needs {package}; pip install 'credence[{target.extra}]'")
         self.package = package
 
 
@@ -98,15 +96,13 @@ TARGETS: Final = {
 """In the order in which `auto` takes them: GPU before CPU."""
 
 
-def target_named(name: str, precision: Precision) -> Target:
+def target_named(name: str, precision: Precision | None = None) -> Target:
     """Return a target; raise UnknownTargetError where it is none or lacks the precision."""
     if name not in TARGETS:
         raise UnknownTargetError(f"{name!r} is no target; there are {', '.join(TARGETS)}")
     target = TARGETS[name]
-    if precision not in target.precisions:
-        raise UnknownTargetError(
-            f"{name} has no {precision}, only {', '.join(target.precisions)}"
-        )
+    if precision and precision not in target.precisions:
+        raise UnknownTargetError(f"{name} has no {precision}, only {', '.join(target.precisions)}")
     return target
 
 

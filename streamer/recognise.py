@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from engines.engine import BUNDLES, Engine, open_engine
 from engines.manifest import Modality
 from engines.opinion import Opinion
@@ -18,6 +20,8 @@ from streamer import config
 from streamer.event import Absence, Phase, Transcript
 from streamer.flow import Recognised, Said, Window
 from streamer.worker import Worker
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,9 @@ def open_ensemble(settings: config.Engines) -> Ensemble:
         "text": settings.text,
     }
     engines = {
-        kind: open_engine(_folder(choice, kind), kind)
+        kind: open_engine(
+            _folder(choice, kind), kind, settings.device, tell=log.info, lost=log.warning
+        )
         for kind, choice in chosen.items()
         if choice != "none"
     }

@@ -1,6 +1,6 @@
 """What runs a network. Each runtime takes a batch and returns evidence and embedding."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -16,14 +16,26 @@ Outputs = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 class Runtime(Protocol):
     """A network, loaded. Calls from several threads are safe."""
 
-    name: str
-    """For people: what runs it, such as `onnxruntime cpu`."""
-    batches: bool
-    """Whether a call with many rows costs less than as many calls: on accelerators. On ONNX Runtime
-    with one thread a row costs the same in any batch, so waiting for more rows only delays."""
+    @property
+    def name(self) -> str:
+        """For people: what runs it, such as `onnxruntime cpu`."""
+
+    @property
+    def batches(self) -> bool:
+        """Whether one call with many rows costs less than many calls: on accelerators.
+
+        On one CPU thread a row costs the same in any batch, so waiting for more only delays.
+        """
 
     def __call__(self, batch: Batch) -> Outputs:
         """Return evidence (B, K) ≥ 0 and embedding (B, D) of a batch (B, ...), B ≥ 1."""
+
+
+def stacked(batches: Sequence[Batch]) -> Batch:
+    """Return the rows of all batches (b, ...) of one network as one batch (Σb, ...)."""
+    if len(batches) == 1:
+        return batches[0]
+    return np.concatenate(batches)  # type: ignore[return-value]  # all of one kind
 
 
 def in_parts(run: Callable[[Batch], Outputs], batch: Batch, most: int) -> Outputs:

@@ -1,4 +1,4 @@
-"""Torch on a GPU: the exported program, its constants computed once, as one CUDA graph a batch size.
+"""Torch on a GPU: the exported program, constants computed once, a CUDA graph for each batch size.
 
 Also what runs the networks that TensorRT compiles: tensors go to the GPU and back alike.
 """
@@ -75,7 +75,7 @@ class Cuda:
             host = host.pin_memory()
         made = _warm(network, given)
         if not self._graphs:
-            made = tuple(torch.empty_like(each) for each in made)
+            made = (torch.empty_like(made[0]), torch.empty_like(made[1]))
 
             def compute() -> None:
                 for place, value in zip(made, network(given), strict=True):
@@ -107,7 +107,7 @@ def _warm(network: Network, given: Tensor) -> tuple[Tensor, Tensor]:
     """Let libraries choose and allocate what they need, on a stream of its own as graphs demand."""
     if given.device.type == "cpu":
         return network(given)
-    stream = torch.cuda.Stream()
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         for _ in range(_WARM_UPS):
@@ -163,7 +163,7 @@ def _folded(module: fx.GraphModule) -> fx.GraphModule:
                 known[node] = attrgetter(str(node.target))(module)
             elif node.op == "call_function" and set(node.all_input_nodes) <= known.keys():
                 arguments = fx.node.map_arg((node.args, node.kwargs), known.__getitem__)
-                known[node] = node.target(*arguments[0], **arguments[1])  # type: ignore[operator]
+                known[node] = node.target(*arguments[0], **arguments[1])
     for i, (node, value) in enumerate(known.items()):
         needed = any(user not in known for user in node.users)
         if needed and node.op == "call_function" and isinstance(value, Tensor):

@@ -6,6 +6,7 @@ import onnxruntime
 
 from engines.job import Job
 from engines.manifest import MODEL, BrokenBundleError
+from engines.precision import rewritten
 from engines.runtime import Batch, Outputs
 from engines.runtime.guarded import first_line
 
@@ -50,8 +51,6 @@ class OnnxCpu:
 
 def make(job: Job) -> None:
     """Write the network with weights and activations of its body in 8 bits."""
-    from engines.precision import rewritten  # needs onnx, which not every install has
-
     (job.folder / MODEL).write_bytes(rewritten(job))
 
 

@@ -6,6 +6,7 @@ import openvino
 
 from engines.job import Job
 from engines.manifest import MODEL
+from engines.precision import rewritten
 from engines.runtime import Batch, Outputs, in_parts
 
 
@@ -42,8 +43,6 @@ class OpenVino:
 
 def make(job: Job) -> None:
     """Write the network as OpenVINO reads it; compiling takes it a third of a second at load."""
-    from engines.precision import rewritten
-
     (job.folder / MODEL).write_bytes(rewritten(job))
 
 

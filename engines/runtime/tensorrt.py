@@ -37,7 +37,8 @@ def typed(job: Job, device: torch.device) -> torch.export.ExportedProgram:
     example = cuda.example_of(job, device).expand(2, *job.rows).contiguous()
     batch = torch.export.Dim("B", min=1, max=job.max_batch)
     program = torch.export.export(network, (example,), dynamic_shapes=({0: batch},))
-    return program.run_decompositions()
+    typed: torch.export.ExportedProgram = program.run_decompositions()
+    return typed
 
 
 def load(job: Job) -> cuda.Cuda:

@@ -146,6 +146,7 @@ def test_verify_refuses_a_runtime_that_computes_something_else(bundle: Path) -> 
 
     class Wrong:
         name = "wrong"
+        batches = False
 
         def __call__(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             evidence, embedding = good.runtime(batch)
