@@ -151,6 +151,18 @@ def network_of(job: Job, device: torch.device) -> nn.Module:
         return module if job.precision == "fp32" else _half_body(module, device)
 
 
+def program_of(job: Job, device: torch.device) -> torch.export.ExportedProgram:
+    """Return the network as a program that says of every tensor in which precision it is."""
+    network = network_of(job, device)
+    example = example_of(job, device).expand(2, *job.rows).contiguous()
+    batch = torch.export.Dim("B", min=1, max=job.max_batch)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as above
+        program = torch.export.export(network, (example,), dynamic_shapes=({0: batch},))
+        typed: torch.export.ExportedProgram = program.run_decompositions()
+    return typed
+
+
 def _folded(module: fx.GraphModule) -> fx.GraphModule:
     """Compute once what does not depend on the input, such as weights out of few bits."""
     known: dict[fx.Node, Any] = {}
