@@ -1,12 +1,12 @@
 """What a batch costs each encoder in every runtime that this machine has: medians, in one run.
 
-    python -m benchmarks.runtimes [--batches 1 8 32 64] [--compile] [--gpu]
+    python -m benchmarks.runtimes [--batches 1 8 32 64] [--compile]
 
 Every runtime of an encoder is given the same rows in turns, so that a busy machine slows all of
 them alike. CPU runtimes have one thread, as in a node, and are measured in CPU time, which other
 programs do not lengthen; GPU runtimes in wall time, copies to the GPU and back included.
-`--compile` adds torch.compile, which takes a quarter of a minute per encoder; `--gpu` builds plans
-for every GPU target that is installed.
+Where there is a GPU, plans are built first for every target that is installed. `--compile` adds
+torch.compile, which takes half a minute per encoder.
 """
 
 import argparse
@@ -48,20 +48,18 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32, 64])
     asked.add_argument("--compile", action="store_true", help="also torch.compile")
-    asked.add_argument("--gpu", action="store_true", help="also plans for the GPU, built first")
     given = asked.parse_args()
-    gpu, missing = None, "left out, name --gpu"
-    if given.gpu:
-        try:
-            gpu = gpu_named("cuda")
-        except CredenceError as error:
-            missing = str(error)
+    gpu, missing = None, ""
+    try:
+        gpu = gpu_named("cuda")
+    except CredenceError as error:
+        missing = str(error)
     for kind in MODALITIES:
         runs: dict[str, Run | str] = {}
         for name, make in _runtimes(BUNDLES / kind, gpu, missing, compiled=given.compile):
             try:
                 runs[name] = make()
-            except (CredenceError, ImportError, RuntimeError) as error:
+            except Exception as error:  # whatever a library cannot do here, the others can
                 runs[name] = first_line(error)
         _print(kind, runs, reference_of(BUNDLES / kind), given.batches)
     print(_machine(gpu))
@@ -144,26 +142,32 @@ def _on_torch(network: Any, device: str) -> Run:
 
 
 def _print(kind: str, runs: dict[str, Run | str], reference: Batch, sizes: list[int]) -> None:
-    rows = inputs_for(reference)
-    spent = {size: _milliseconds(runs, rows[:size]) for size in sizes}
-    table = Table(kind, *(f"ms, batch {size}" for size in sizes), f"rows/s, batch {sizes[-1]}")
-    for name, run in runs.items():
-        if isinstance(run, str):
-            table.add_row(name, f"not measured: {run}", *[""] * len(sizes))
-            continue
-        figures = [spent[size][name] for size in sizes]
-        table.add_row(
-            name, *(f"{ms:.2f}" for ms in figures), f"{sizes[-1] / figures[-1] * 1e3:,.0f}"
-        )
-    Console(width=160).print(table)
-
-
-def _milliseconds(runs: dict[str, Run | str], batch: Batch) -> dict[str, float]:
-    """Return the median of each runtime on a batch, measured in turns."""
+    rows, at = inputs_for(reference), 32 if 32 in sizes else sizes[-1]
     able = {name: run for name, run in runs.items() if not isinstance(run, str)}
-    taken: dict[str, list[float]] = {name: [] for name in able}
+    spent = {size: _milliseconds(able, rows[:size]) for size in sizes}
+    heads = (*(f"ms, {size}" for size in sizes), f"rows/s, {sizes[-1]}", f"× eager, {at}")
+    table = Table(f"{kind}, batch of", *heads)
+    for name in able:
+        eager = spent[at].get(f"torch eager, {name[-3:]}", float("nan"))
+        table.add_row(
+            name,
+            *(f"{spent[size][name]:.2f}" for size in sizes),
+            f"{sizes[-1] / spent[sizes[-1]][name] * 1e3:,.0f}",
+            f"{eager / spent[at][name]:.1f}",
+        )
+    Console(width=100).print(table)
+    absent: dict[str, list[str]] = {}
+    for name in runs.keys() - able.keys():
+        absent.setdefault(str(runs[name]), []).append(name)
+    for why, names in sorted(absent.items()):
+        print(f"not measured: {'; '.join(sorted(names))}: {why}")
+
+
+def _milliseconds(runs: dict[str, Run], batch: Batch) -> dict[str, float]:
+    """Return the median of each runtime on a batch, measured in turns."""
+    taken: dict[str, list[float]] = {name: [] for name in runs}
     for i in range(WARM_UPS + ROUNDS):
-        for name, run in able.items():
+        for name, run in runs.items():
             clock = time.process_time if name.endswith("CPU") else time.perf_counter
             began = clock()
             run(batch)
