@@ -38,11 +38,10 @@ class Feeds:
         """Return the address of a camera."""
         return f"rtsp://127.0.0.1:{self._port}/{name}"
 
-    @property
-    def began_s(self) -> dict[str, float]:
-        """When each camera last began to play, by time.monotonic()."""
+    def played_s(self, since_s: float) -> list[tuple[str, float]]:
+        """Return which cameras began to play, and when, by time.monotonic(), since a time."""
         rows = (line.text.split() for line in self.program.lines[1:])
-        return {name: float(at_s) for name, at_s in rows}
+        return [(name, float(at_s)) for name, at_s in rows if float(at_s) >= since_s]
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Programs in processes of their own: what they say, when, and what they cost. Linux only."""
 
-import json
 import os
 import platform
 import subprocess
@@ -83,12 +82,10 @@ class Program:
 
     def wait_for(self, enough: Callable[[list[Line]], bool]) -> None:
         """Return once its lines so far are enough; raise EndedError if that never comes."""
-        until_s = time.monotonic() + _PATIENCE_S
-        while not enough(self.lines):
-            if self._process.poll() is not None or time.monotonic() > until_s:
-                self.stop()
-                raise EndedError(self._command, self.errors)
-            time.sleep(_POLL_S)
+        if not wait_until(lambda: enough(self.lines) or self._process.poll() is not None):
+            self.stop()
+        if not enough(self.lines):
+            raise EndedError(self._command, self.errors)
 
     def end(self) -> None:
         """Wait until it has ended by itself."""
@@ -109,6 +106,14 @@ class Program:
         self.lines.append(Line(time.monotonic(), text))
 
 
+def wait_until(come: Callable[[], bool], patience_s: float = _PATIENCE_S) -> bool:
+    """Wait for something; return whether it has come in time."""
+    until_s = time.monotonic() + patience_s
+    while not (there := come()) and time.monotonic() < until_s:
+        time.sleep(_POLL_S)
+    return there
+
+
 @contextmanager
 def running(module: str, *given: str) -> Iterator[Program]:
     """Run a module as a program for as long as the context lasts."""
@@ -122,11 +127,6 @@ def running(module: str, *given: str) -> Iterator[Program]:
 def settings(yunet: str, whisper: str = "none") -> list[str]:
     """Return the options of `credence` by which the benchmarks run it."""
     return ["--set", f"faces.model={yunet}", "--set", f"transcript.model={whisper}"]
-
-
-def cameras(urls: Sequence[str]) -> str:
-    """Return the setting of so many cameras, named by number."""
-    return "cameras=" + json.dumps([{"name": str(n), "url": url} for n, url in enumerate(urls)])
 
 
 def machine() -> str:
