@@ -82,15 +82,16 @@ class Program:
 
     def wait_for(self, enough: Callable[[list[Line]], bool]) -> None:
         """Return once its lines so far are enough; raise EndedError if that never comes."""
-        if not wait_until(lambda: enough(self.lines) or self._process.poll() is not None):
-            self.stop()
+        wait_until(lambda: enough(self.lines) or self._process.poll() is not None)
         if not enough(self.lines):
-            raise EndedError(self._command, self.errors)
+            self.stop()  # its last words may be on their way
+            if not enough(self.lines):
+                raise EndedError(self._command, self.errors)
 
-    def end(self) -> None:
-        """Wait until it has ended by itself."""
+    def end(self) -> float:
+        """Wait until it has ended by itself; return how long it ran."""
         self._process.wait(_PATIENCE_S)
-        self.stop()
+        return time.monotonic() - self.began_s
 
     def stop(self) -> None:
         """End it as Ctrl-C would, and read what it still says."""
@@ -139,8 +140,9 @@ def machine() -> str:
 
 def _reading(stream: IO[str], heard: Callable[[str], None]) -> threading.Thread:
     def read() -> None:
-        for line in stream:
-            heard(line)
+        with stream:
+            for line in stream:
+                heard(line)
 
     thread = threading.Thread(target=read, daemon=True)
     thread.start()
