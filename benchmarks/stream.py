@@ -23,7 +23,7 @@ from benchmarks.feeds import Feeds, feeds, length_s
 from benchmarks.processes import Program, machine, running, settings
 
 ROUNDS = 3
-_WARM_S = 2.0
+_WARM_S = 1.0
 _CYCLES = 2
 
 

@@ -44,13 +44,13 @@ def main() -> None:
         sys.exit(2)
     voice = VoiceWindow(0.0, read_sound(given.clip).astype(np.float32) / np.float32(32768))
     length_s = voice.end_s - voice.start_s
-    names = ("MB", "threads", "to load s", "s for it", "s per s of speech")
+    names = ("MB", "threads", "s for it", "per s of speech")
     table = Table("model", *names, title=f"{given.clip.name}, {length_s:.1f} s")
     for folder in folders:
         megabytes = sum(file.stat().st_size for file in folder.glob("*.bin")) / 1e6
         for threads in _THREADS:
-            loaded_s, heard_s = _taken_s(folder, threads, voice)
-            figures = (f"{loaded_s:.2f}", f"{heard_s:.3f}", f"{heard_s / length_s:.3f}")
+            heard_s = _heard_s(Whisper(folder, threads=threads), voice)
+            figures = (f"{heard_s:.3f}", f"{heard_s / length_s:.3f}")
             table.add_row(folder.name, f"{megabytes:.0f}", str(threads), *figures)
     Console().print(table)
     print(machine())
@@ -62,17 +62,13 @@ def _fetched() -> Iterator[Path]:
             yield model.place
 
 
-def _taken_s(folder: Path, threads: int, voice: VoiceWindow) -> tuple[float, float]:
-    """Return the time until a model is ready, and the median time to hear."""
-    began_s = time.perf_counter()
-    model = Whisper(folder, threads=threads)
-    loaded_s = time.perf_counter() - began_s
+def _heard_s(model: Whisper, voice: VoiceWindow) -> float:
     taken = []
     for _ in range(RUNS + 1):
         began_s = time.perf_counter()
         model.hear(voice)
         taken.append(time.perf_counter() - began_s)
-    return loaded_s, statistics.median(taken[1:])
+    return statistics.median(taken[1:])
 
 
 if __name__ == "__main__":
