@@ -13,7 +13,7 @@ and one thread for OpenCV and for PyTorch, which costs less processor time than 
 
 import sys
 import threading
-from importlib import resources
+from collections.abc import Iterator
 
 import av
 import cv2
@@ -22,18 +22,21 @@ import numpy.typing as npt
 import torch
 import webrtcvad
 
+from engines.engine import BUNDLES
 from engines.preprocess import face, voice
 from engines.window import SAMPLE_RATE_HZ
 
 _FRAME = 480
+"""Samples: 30 ms."""
 _HANGOVER = 17
+"""Frames of silence that end an utterance."""
 _SHORTEST = 10
+"""Frames of speech that are one."""
 
 
 def network(kind: str) -> torch.nn.Module:
     """Return a shipped network as PyTorch runs it, operation by operation."""
-    with resources.as_file(resources.files("engines") / "bundles" / kind / "program.pt2") as path:
-        return torch.export.load(path).module()
+    return torch.export.load(BUNDLES / kind / "program.pt2").module()
 
 
 def watch(url: str, yunet: str, net: torch.nn.Module) -> None:
@@ -64,26 +67,30 @@ def watch(url: str, yunet: str, net: torch.nn.Module) -> None:
 def listen(url: str, net: torch.nn.Module) -> None:
     """Judge every utterance."""
     vad = webrtcvad.Vad(3)
-    resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
     heard: list[npt.NDArray[np.int16]] = []
-    rest, quiet = np.empty(0, np.int16), 0
+    quiet = 0
+    with torch.inference_mode():
+        for pcm in frames(url):
+            speech = vad.is_speech(pcm.tobytes(), SAMPLE_RATE_HZ)
+            quiet = 0 if speech else quiet + 1
+            if speech or heard:
+                heard.append(pcm)
+            if quiet < _HANGOVER:
+                continue
+            if len(heard) >= _HANGOVER + _SHORTEST:
+                spoken = np.concatenate(heard).astype(np.float32) / np.float32(32768)
+                net(torch.from_numpy(voice.segments(voice.log_mel(spoken))))
+            heard = []
+
+
+def frames(url: str) -> Iterator[npt.NDArray[np.int16]]:
+    """Yield the sound in pieces of 30 ms, mono at 16 kHz."""
+    resampler = av.AudioResampler("s16", "mono", SAMPLE_RATE_HZ, _FRAME)
     options = {"rtsp_transport": "tcp", "allowed_media_types": "audio"}
-    with av.open(url, options=options) as container, torch.inference_mode():
+    with av.open(url, options=options) as container:
         for frame in container.decode(audio=0):
-            for chunk in resampler.resample(frame):
-                rest = np.concatenate([rest, chunk.to_ndarray()[0]])
-            while len(rest) >= _FRAME:
-                pcm, rest = rest[:_FRAME], rest[_FRAME:]
-                speech = vad.is_speech(pcm.tobytes(), SAMPLE_RATE_HZ)
-                quiet = 0 if speech else quiet + 1
-                if speech or heard:
-                    heard.append(pcm)
-                if quiet < _HANGOVER:
-                    continue
-                if len(heard) >= _HANGOVER + _SHORTEST:
-                    spoken = np.concatenate(heard).astype(np.float32) / np.float32(32768)
-                    net(torch.from_numpy(voice.segments(voice.log_mel(spoken))))
-                heard = []
+            for piece in resampler.resample(frame):
+                yield piece.to_ndarray()[0]
 
 
 def main(url: str, yunet: str) -> None:

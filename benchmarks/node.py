@@ -17,7 +17,7 @@ from benchmarks.processes import Line, Memory, Program, running, wait_until
 from streamer.config import Config
 
 WARM_S = 3.0
-_CONNECT_S = 40.0
+_CONNECT_S = 20.0
 _DROPPED = re.compile(r"media was dropped.*?items=(\d+).*?of=(\d+)")
 
 

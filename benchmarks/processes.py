@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from engines.errors import CredenceError
+
 _PATIENCE_S = 60.0
 _STOP_S = 10.0
 _POLL_S = 0.01
@@ -36,11 +38,12 @@ class Memory:
     """Resident, each shared page divided by those who share it."""
 
 
-class EndedError(RuntimeError):
+class EndedError(CredenceError):
     """A program ended, or stayed silent, where it should have gone on."""
 
     def __init__(self, command: Sequence[str], said: str) -> None:
-        super().__init__(f"{' '.join(command)}: did not do what is measured; it said: {said}")
+        shown = " ".join(["python", *command[1:]])
+        super().__init__(f"`{shown}` did not do what is measured; it said: {said or 'nothing'}")
 
 
 class Program:
@@ -68,7 +71,10 @@ class Program:
 
     @property
     def cpu_s(self) -> float:
-        """Processor time of all its threads so far, while it runs."""
+        """Processor time of all its threads so far; EndedError if it has ended."""
+        if self._process.poll() is not None:
+            self.stop()
+            raise EndedError(self._command, self.errors)
         # How Linux numbers the processor clock of another process (clock_getcpuclockid).
         return time.clock_gettime(~self._process.pid << 3 | 2)
 
