@@ -9,7 +9,6 @@ Each part is run on its own on the same input; the rest is what the whole costs 
 import argparse
 import asyncio
 import os
-import platform
 import statistics
 import threading
 import time
@@ -21,9 +20,10 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
-from streamer.config import Config, Faces
+from benchmarks.processes import machine
+from streamer.config import Config, Faces, Transcript
 from streamer.event import EmotionEvent
-from streamer.faces import Finder
+from streamer.faces import Finder, Lookout
 from streamer.flow import (
     AudioChunk,
     Epoch,
@@ -61,13 +61,16 @@ def main() -> None:
     asked.add_argument("recording", type=Path)
     asked.add_argument("--yunet", default="auto", help="the face detector's model")
     given = asked.parse_args()
+    print(machine())
+    show(given.recording, given.yunet)
+
+
+def show(path: Path, yunet: str) -> None:
+    """Print the table of a recording; the process stays on one core from then on."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     cv2.setNumThreads(1)
-    _print(given.recording, Config(faces=Faces(model=given.yunet)))
-
-
-def _print(path: Path, config: Config) -> None:
+    config = Config(faces=Faces(model=yunet), transcript=Transcript(model="none"))
     player = open_replay(config)
     ensemble, finder = player.judging.ensemble, player.finder
     recording = Recording(path, config.video.sample_every_s, finder.small_px)
@@ -76,7 +79,7 @@ def _print(path: Path, config: Config) -> None:
     windows = _windows(media, finder, config)
     parts: dict[str, Callable[[], object]] = {
         "decode, sample and resample": lambda: list(recording.read(threading.Event())),
-        "find faces": lambda: [finder.find(f) for f in media if isinstance(f, VideoFrame)],
+        "find faces": lambda: _find(media, finder),
         "find speech": lambda: _utterances(media, config),
         "judge faces": lambda: _judge(windows, ensemble, "face"),
         "judge voices": lambda: _judge(windows, ensemble, "voice"),
@@ -89,7 +92,7 @@ def _print(path: Path, config: Config) -> None:
     for name, seconds in {**spent, "whole replay": whole_s}.items():
         table.add_row(name, f"{seconds:.3f}", f"{seconds / length_s:.4f}")
     Console().print(table)
-    print(f"{output.count // (RUNS + 1)} events; {type(finder).__name__}; {_machine()}")
+    print(f"{output.count // (RUNS + 1)} events; {type(finder).__name__}")
 
 
 def _cpu_s(work: Callable[[], object]) -> float:
@@ -103,6 +106,13 @@ def _cpu_s(work: Callable[[], object]) -> float:
     return statistics.median(taken)
 
 
+def _find(media: list[Media], finder: Finder) -> None:
+    lookout = Lookout(finder)
+    for item in media:
+        if isinstance(item, VideoFrame):
+            lookout.faces(item)
+
+
 def _utterances(media: list[Media], config: Config) -> list[Utterance]:
     segmenter = Segmenter(config.vad, config.windows.longest_s)
     chunks = [item for item in media if isinstance(item, AudioChunk)]
@@ -112,14 +122,14 @@ def _utterances(media: list[Media], config: Config) -> list[Utterance]:
 def _windows(media: list[Media], finder: Finder, config: Config) -> list[Window]:
     """Return the windows of the recording, for the engines alone."""
     segmenter, tracker = Segmenter(config.vad, config.windows.longest_s), Tracker()
-    windower = Windower(config.windows)
+    lookout, windower = Lookout(finder), Windower(config.windows)
     windows: list[Window] = []
     for item in media:
         match item:
             case Epoch():
                 windows += windower.feed(item)
             case VideoFrame():
-                faces = tracker.follow(item.pts_s, finder.find(item))
+                faces = tracker.follow(item.pts_s, lookout.faces(item))
                 windows += windower.feed(Sighting(item.pts_s, faces))
             case AudioChunk():
                 for utterance in segmenter.feed(item):
@@ -132,10 +142,6 @@ def _judge(windows: list[Window], ensemble: Ensemble, kind: str) -> None:
     engines = {k: engine for k, engine in ensemble.engines.items() if k == kind}
     for window in windows:
         judge(window, Ensemble(engines, ensemble.policy))
-
-
-def _machine() -> str:
-    return f"{platform.machine()}, Python {platform.python_version()}, {os.cpu_count()} cores"
 
 
 if __name__ == "__main__":

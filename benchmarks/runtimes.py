@@ -11,8 +11,6 @@ torch.compile, which takes half a minute per encoder.
 """
 
 import argparse
-import os
-import platform
 import statistics
 import tempfile
 import time
@@ -25,6 +23,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.processes import machine
 from engines.build import build, load, reference_of
 from engines.engine import BUNDLES, engine_manifest
 from engines.errors import CredenceError
@@ -64,7 +63,8 @@ def main() -> None:
             except Exception as error:  # whatever a library cannot do here, the others can
                 runs[name] = first_line(error)
         _print(kind, runs, reference_of(BUNDLES / kind), given.batches)
-    print(_machine(gpu))
+    on = f"; {gpu.name}, driver {gpu.driver}" if gpu else ""
+    print(f"{machine()}, one thread each{on}")
 
 
 def _runtimes(
@@ -195,14 +195,6 @@ def _milliseconds(runs: dict[str, Run], batch: Batch) -> dict[str, float]:
             if i >= WARM_UPS:
                 taken[name].append((clock() - began) * 1e3)
     return {name: statistics.median(times) for name, times in taken.items()}
-
-
-def _machine(gpu: Gpu | None) -> str:
-    on = f"{gpu.name}, driver {gpu.driver}, " if gpu else ""
-    return (
-        f"{on}{platform.machine()}, {os.cpu_count()} cores, one thread each,"
-        f" Python {platform.python_version()}, numpy {np.__version__}"
-    )
 
 
 if __name__ == "__main__":

@@ -10,8 +10,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 
 import av
+import structlog
+from av.codec.hwaccel import HWAccel, hwdevices_available
 from av.container import InputContainer
 from av.stream import Stream
 
@@ -21,11 +24,17 @@ from streamer.decode import Decoder, Sampling, Tracks, find_tracks, paced, plain
 from streamer.flow import Epoch, Media, Notice, VideoFrame
 from streamer.picture import PictureWatch
 
+log = structlog.get_logger()
+
 TIMEOUT_S = 10.0
 """A camera that is silent for longer is lost."""
 
 _BACK_S = 10.0
 """Picture and sound of a camera may be far apart; only a clock set back by more begins anew."""
+
+_REST_S = 0.1
+_WAITED_S = 0.002
+"""A packet that was waited for longer was the last one that there was."""
 
 
 class CameraError(CredenceError):
@@ -45,6 +54,8 @@ class Live:
     address: Address
     sampling: Sampling
     timeout_s: float = TIMEOUT_S
+    decoder: str = "cpu"
+    """What decodes pictures: `cpu`, or FFmpeg's name of a kind of device that is to be tried."""
     watch: Callable[[], PictureWatch] = field(default=PictureWatch, repr=False)
 
     def read(self, stop: threading.Event) -> Iterator[Media | Notice]:
@@ -63,6 +74,9 @@ class Live:
             tracks = find_tracks(container)
             if not tracks.all:
                 raise CameraError(self.camera, "it sends neither video nor sound")
+            if device(self.decoder) and tracks.video and not tracks.video.codec_context.is_hwaccel:
+                said = f"{self.decoder} does not decode its pictures, the processor does"
+                log.warning(f"camera {self.camera}: {said}")
             decoder, watch = self._decoder(container, tracks), self.watch()
             for packet in self._packets(container, tracks, stop):
                 for item in decoder.feed(packet):
@@ -94,15 +108,24 @@ class Live:
     def _packets(
         self, container: InputContainer, tracks: Tracks, stop: threading.Event
     ) -> Iterator["av.Packet[Stream]"]:
-        """Yield packets until told to stop, or to the end of a file."""
-        any_came = False
+        """Yield packets until told to stop, or to the end of a file.
+
+        Where the sender or the kernel keeps what comes meanwhile, several are taken at a time:
+        a processor that wakes up for each one spends half as much again on it.
+        """
+        any_came, rests = False, self.address.buffered
         try:
+            asked_s = time.monotonic()
             for packet in container.demux(tracks.all):
+                waited = time.monotonic() - asked_s > _WAITED_S
                 if stop.is_set():
                     return
                 if packet.size or any_came:
                     any_came = True
                     yield packet
+                if rests and waited:
+                    stop.wait(_REST_S)
+                asked_s = time.monotonic()
         except av.FFmpegError as error:
             raise CameraError(self.camera, f"the connection was lost ({_reason(error)})") from None
         if not self.address.ends:
@@ -116,12 +139,33 @@ class Live:
                 format=address.format,
                 options=address.options(self.timeout_s),
                 timeout=self.timeout_s,
+                hwaccel=device(self.decoder),
             )
         except (av.FFmpegError, OSError, ValueError) as error:
             silent = time.monotonic() - began_s >= self.timeout_s
             problem = _SILENT if silent else _why(error, address)
         # Outside of the handler: what FFmpeg raised holds the address with its password.
         raise CameraError(self.camera, problem)
+
+
+@cache
+def device(kind: str) -> HWAccel | None:
+    """Return what decodes, of FFmpeg's name of a kind of device; None for `cpu`.
+
+    Also None where no such device works here, which is said once.
+    """
+    if kind == "cpu":
+        return None
+    why = "this build of FFmpeg does not know it"
+    if kind in hwdevices_available():
+        try:
+            av.CodecContext.create("h264", "r", hwaccel=HWAccel(kind))
+        except (av.FFmpegError, OSError, RuntimeError) as error:
+            why = plain(error)
+        else:
+            return HWAccel(kind)
+    log.warning(f"{kind} decodes no pictures here, the processor does ({why})")
+    return None
 
 
 _EMPTY = "it sent nothing and ended the connection"

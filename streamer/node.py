@@ -1,9 +1,11 @@
 """Many cameras in one process: each has a task of its own, all share the engines."""
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 
 import structlog
 
@@ -45,7 +47,7 @@ class Node:
 
     judging: Judging
     finders: Sequence[Finder]
-    """One for each camera: a finder is not thread-safe and may remember."""
+    """One for each thread that judges, as a finder is not thread-safe. A camera stays on one."""
     delays: Callable[[], Iterator[float]] = camera_backoff
     timeout_s: float = TIMEOUT_S
     """A camera that is silent for longer is lost."""
@@ -69,17 +71,18 @@ class Node:
 
     async def run(self, output: Output | None, mqtt: MqttSink | None) -> None:
         """Judge all cameras, and put events into both sinks; statuses go to the broker."""
-        writer, worker = Worker("output"), Worker("engines")
+        writer = Worker("output")
+        judges = [Worker(f"engines {number}") for number, _ in enumerate(self.finders, 1)]
         sinks = Sinks(output, mqtt, writer)
         try:
             async with asyncio.TaskGroup() as group:
                 publishing = group.create_task(mqtt.run(), name="mqtt") if mqtt else None
-                await self._cameras(worker, sinks)
+                await self._cameras(judges, sinks)
                 if mqtt and publishing:
                     await _take_leave(mqtt, publishing)
         finally:
-            worker.close()
-            writer.close()
+            for worker in (*judges, writer):
+                worker.close()
             self.judging.close()
 
     def describe(self, broker: str | None) -> None:
@@ -95,11 +98,10 @@ class Node:
         if broker:
             log.info("events go to a broker", broker=broker, node=config.node)
 
-    async def _cameras(self, worker: Worker, sinks: Sinks) -> None:
-        settings = self.judging.config.cameras
+    async def _cameras(self, judges: Sequence[Worker], sinks: Sinks) -> None:
+        threads = cycle(zip(self.finders, judges, strict=True))
         self._running = [
-            _Running(self, camera, finder, worker, sinks)
-            for camera, finder in zip(settings, self.finders, strict=True)
+            _Running(self, camera, *next(threads), sinks) for camera in self.judging.config.cameras
         ]
         async with asyncio.TaskGroup() as group:
             for camera in self._running:
@@ -116,8 +118,9 @@ class _Running:
         self._node, self._finder, self._worker, self._sinks = node, finder, worker, sinks
         self._announcer: Announcer = node.judging.announcer(settings.name)
         self._address = settings.address
-        sampling = Sampling(node.judging.config.video.sample_every_s, finder.small_px)
-        self._source = Live(settings.name, self._address, sampling, node.timeout_s)
+        video = node.judging.config.video
+        sampling = Sampling(video.sample_every_s, finder.small_px)
+        self._source = Live(settings.name, self._address, sampling, node.timeout_s, video.decoder)
         self._reconnect = Reconnector(node.stopping, node.delays)
         self._handover: Handover[Media | Notice] | None = None
         self._limit: asyncio.Timeout | None = None
@@ -179,7 +182,8 @@ class _Running:
         finally:
             self._handover = self._limit = None
             if dropping.dropped:
-                log.warning(f"camera {self.name}: media was dropped", items=dropping.dropped)
+                said = f"camera {self.name}: media was dropped"
+                log.warning(said, items=dropping.dropped, of=dropping.handed)
         if lost:
             raise CameraError(self.name, lost[0])
         if self._address.ends and not self._node.stopped:
@@ -249,7 +253,8 @@ def open_node(config: Config) -> Node:
     # A second look for a better detector would only repeat the warning.
     found = {"model": "haar"} if isinstance(first, Haar) else {}
     faces = config.faces.model_copy(update=found)
-    return Node(judging, [first, *(open_finder(faces) for _ in config.cameras[1:])])
+    threads = min(len(config.cameras), os.cpu_count() or 1)
+    return Node(judging, [first, *(open_finder(faces) for _ in range(1, threads))])
 
 
 async def run_until_signalled(node: Node, output: Output | None, mqtt: MqttSink | None) -> None:
