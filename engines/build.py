@@ -111,8 +111,8 @@ def _found(key: Key) -> Plan | None:
 def _made(target: Target, job: Job, key: Key, manifest: EngineManifest, tell: Tell) -> Plan:
     """Make the plan's files, run them, compare."""
     try:
-        backend = target.backend()
-        backend.make(job)
+        target.backend().make(job)
+        fast = _loaded(target, job)
     except UnsupportedError as error:
         return Plan(key=key, refused=str(error))
     except CredenceError:
@@ -121,7 +121,7 @@ def _made(target: Target, job: Job, key: Key, manifest: EngineManifest, tell: Te
         raise PlanError(
             f"the {manifest.kind} engine cannot be built for {target.name}: {first_line(error)}"
         ) from error
-    fast, portable = _loaded(target, job), OnnxCpu(job.bundle / MODEL, job.shape)
+    portable = OnnxCpu(job.bundle / MODEL, job.shape)
     inputs = inputs_for(reference_of(job.bundle), job.calibration)
     tell(f"comparing {target.name} with {portable.name} on {len(inputs):,} inputs")
     try:
