@@ -228,9 +228,9 @@ def check(
     settings: SetOption = None,
 ) -> None:
     """Try settings, engines, every camera and the broker; say in a line each what is wrong."""
+    from streamer.ensemble import open_ensemble
     from streamer.faces import open_finder
     from streamer.probe import probe_all
-    from streamer.recognise import open_ensemble
     from streamer.transcribe import open_transcriber
 
     loaded = given.cameras(source, settings)

@@ -8,10 +8,10 @@ import structlog
 
 from streamer.announce import Announcer
 from streamer.config import Config
+from streamer.ensemble import Panel, open_ensemble
 from streamer.faces import Finder
 from streamer.flow import Media
 from streamer.pipeline import events
-from streamer.recognise import Ensemble, open_ensemble
 from streamer.sinks.fanout import Sinks
 from streamer.transcribe import Transcriber, open_transcriber
 from streamer.whisper import WhisperModelError
@@ -25,7 +25,7 @@ class Judging:
     """Engines, opened once, and the settings by which they are used."""
 
     config: Config
-    ensemble: Ensemble
+    panel: Panel
     transcriber: Transcriber | None
     lacks: str = ""
     """What all cameras go without although it is configured, for people."""
@@ -35,8 +35,6 @@ class Judging:
         return Announcer(
             self.config.node,
             camera,
-            self.ensemble.hashes,
-            self.ensemble.policy.hash,
             self.transcriber.hash if self.transcriber else None,
             self.config.transcript.publish,
         )
@@ -60,7 +58,7 @@ class Judging:
             media,
             config=self.config,
             finder=finder,
-            ensemble=self.ensemble,
+            panel=self.panel,
             announcer=announcer,
             worker=worker,
             transcriber=self.transcriber,
@@ -78,13 +76,13 @@ def open_judging(config: Config, *, live: bool) -> Judging:
 
     Live cameras go on without a Whisper that cannot be used: voice and face do not need it.
     """
-    ensemble = open_ensemble(config.engines)
+    panel = Panel(open_ensemble(config.engines))
     try:
-        return Judging(config, ensemble, open_transcriber(config, live=live))
+        return Judging(config, panel, open_transcriber(config, live=live))
     except WhisperModelError as error:
         if not live:
             raise
         # Without the path: this is published, too.
         lacks = f"speech is not transcribed, {error.path.name} is no Whisper model that can be used"
         log.warning(f"speech is not transcribed, {error}")
-        return Judging(config, ensemble, None, f"{lacks} ({error.problem})")
+        return Judging(config, panel, None, f"{lacks} ({error.problem})")

@@ -84,7 +84,7 @@ class Node:
 
     def describe(self, broker: str | None) -> None:
         """Log what is about to run."""
-        config, ensemble = self.judging.config, self.judging.ensemble
+        config, ensemble = self.judging.config, self.judging.panel.sitting
         for camera in config.cameras:
             log.info(f"camera {camera.name}", at=camera.address.shown)
         for kind, engine in ensemble.engines.items():

@@ -4,11 +4,12 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 from streamer.announce import Announcer, announce
 from streamer.config import Config
+from streamer.ensemble import Panel
 from streamer.event import EmotionEvent
 from streamer.faces import Finder, find_faces
 from streamer.flow import Media
 from streamer.fuse import fuse
-from streamer.recognise import Ensemble, add_words, recognise
+from streamer.recognise import add_words, recognise
 from streamer.speech import cut_speech
 from streamer.transcribe import Tell, Transcriber, ask_words, tell_partials
 from streamer.windows import cut_windows
@@ -20,7 +21,7 @@ def events(
     *,
     config: Config,
     finder: Finder,
-    ensemble: Ensemble,
+    panel: Panel,
     announcer: Announcer,
     worker: Worker,
     transcriber: Transcriber | None = None,
@@ -39,9 +40,9 @@ def events(
     windows = cut_windows(speech, config.windows)
     if transcriber:
         windows = ask_words(windows, transcriber)
-    recognised = recognise(windows, ensemble, worker)
+    recognised = recognise(windows, panel, worker)
     if transcriber:
         updates, in_step = config.transcript.updates, transcriber.patience_s is None
-        recognised = add_words(recognised, ensemble, worker, updates=updates, in_step=in_step)
-    judged = fuse(recognised, ensemble.policy)
+        recognised = add_words(recognised, panel, worker, updates=updates, in_step=in_step)
+    judged = fuse(recognised)
     return announce(judged, announcer)

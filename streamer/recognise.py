@@ -2,61 +2,45 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from engines.engine import BUNDLES, Engine, open_engine
 from engines.manifest import Modality
 from engines.opinion import Opinion
 from engines.preprocess.text import words
 from engines.quality import Quality, measure
-from engines.verdict import UNCERTIFIED, Policy, open_policy
 from engines.window import TextWindow
-from streamer import config
+from streamer.ensemble import Ensemble, Panel
 from streamer.event import Absence, Phase, Transcript
 from streamer.flow import Recognised, Said, Window
 from streamer.worker import Worker
 
 
-@dataclass(frozen=True, slots=True)
-class Ensemble:
-    """The engines that run, and the policy over them."""
-
-    engines: Mapping[Modality, Engine]
-    policy: Policy
-
-    @property
-    def hashes(self) -> dict[Modality, str]:
-        """The hash of each engine, by modality."""
-        return {kind: engine.hash for kind, engine in self.engines.items()}
-
-
-def open_ensemble(settings: config.Engines) -> Ensemble:
-    """Open every engine that is configured; raise a CredenceError that says what is wrong."""
-    chosen: dict[Modality, str] = {
-        "face": settings.face,
-        "voice": settings.voice,
-        "text": settings.text,
-    }
-    engines = {
-        kind: open_engine(_folder(choice, kind), kind)
-        for kind, choice in chosen.items()
-        if choice != "none"
-    }
-    if settings.policy == "none":
-        return Ensemble(engines, UNCERTIFIED)
-    hashes = {kind: engine.hash for kind, engine in engines.items()}
-    return Ensemble(engines, open_policy(_folder(settings.policy, "policy"), hashes))
-
-
 async def recognise(
-    windows: AsyncIterator[Window], ensemble: Ensemble, worker: Worker
+    windows: AsyncIterator[Window], panel: Panel, worker: Worker
 ) -> AsyncIterator[Recognised]:
     """Judge the face and the voice of each window, in order."""
     async for window in windows:
-        yield await worker.run(judge, window, ensemble)
+        yield await _judged(partial(judge, window), panel, panel.sitting, worker)
+
+
+async def _judged(
+    call: Callable[[Ensemble], Recognised], panel: Panel, ensemble: Ensemble, worker: Worker
+) -> Recognised:
+    """Have a window judged by an ensemble, or by whoever takes its place when it fails."""
+    while True:
+        try:
+            recognised = await worker.run(call, ensemble)
+        except Exception as error:
+            instead = panel.instead_of(ensemble, error)
+            if instead is None:
+                raise
+            ensemble = instead
+        else:
+            panel.judged(ensemble, recognised.opinions)
+            return recognised
 
 
 def judge(window: Window, ensemble: Ensemble) -> Recognised:
@@ -73,12 +57,12 @@ def judge(window: Window, ensemble: Ensemble) -> Recognised:
         if kind not in opinions and kind not in absent:
             absent[kind] = "no_engine"
     phase: Phase = "update" if window.said else "final"
-    return Recognised(window, opinions, absent, phase, quality=quality)
+    return Recognised(window, ensemble, opinions, absent, phase, quality=quality)
 
 
 async def add_words(
     recognised: AsyncIterator[Recognised],
-    ensemble: Ensemble,
+    panel: Panel,
     worker: Worker,
     *,
     updates: bool = True,
@@ -94,14 +78,14 @@ async def add_words(
         async for each in recognised:
             if updates and each.phase == "update":
                 yield each
-            yield await _final(each, ensemble, worker)
+            yield await _final(each, panel, worker)
         return
     held: deque[Recognised] = deque()  # updates whose finals are still to come
     ahead = _Ahead(recognised)
     try:
         while held or not ahead.ended:
             if held and _settled(held[0]):
-                yield await _final(held.popleft(), ensemble, worker)
+                yield await _final(held.popleft(), panel, worker)
             elif (new := await ahead.take(held[0].window.said if held else None)) is not None:
                 if updates and (held or not _settled(new)):
                     yield replace(new, phase="update")
@@ -149,7 +133,7 @@ def _settled(each: Recognised) -> bool:
     return each.window.said is None or each.window.said.done()
 
 
-async def _final(each: Recognised, ensemble: Ensemble, worker: Worker) -> Recognised:
+async def _final(each: Recognised, panel: Panel, worker: Worker) -> Recognised:
     """Add what the text engine believes of a window's words, or why it believes nothing."""
     window = each.window
     if window.said is None:
@@ -157,22 +141,23 @@ async def _final(each: Recognised, ensemble: Ensemble, worker: Worker) -> Recogn
     said = await window.said
     if not isinstance(said, Transcript):
         return replace(each, phase="final", absent={**each.absent, "text": said})
+    return await _judged(partial(_with_words, each, said), panel, each.ensemble, worker)
+
+
+def _with_words(each: Recognised, said: Transcript, ensemble: Ensemble) -> Recognised:
+    """Judge the words of a window, too, and its rest again if others judged that. Blocks."""
+    if ensemble is not each.ensemble:
+        each = judge(each.window, ensemble)
+    each = replace(each, phase="final", transcript=said)
     engine = ensemble.engines.get("text")
     if engine is None or said.english is None or not words(said.english):
         why: Absence = "no_engine" if engine is None else "unintelligible"
-        absent = {**each.absent, "text": why}
-        return replace(each, phase="final", absent=absent, transcript=said)
+        return replace(each, absent={**each.absent, "text": why})
     text = TextWindow(
-        window.start_s, window.end_s, said.english, said.avg_logprob, said.no_speech_prob
+        each.window.start_s, each.window.end_s, said.english, said.avg_logprob, said.no_speech_prob
     )
     return replace(
         each,
-        phase="final",
-        opinions={**each.opinions, "text": await worker.run(engine.judge, text)},
+        opinions={**each.opinions, "text": engine.judge(text)},
         quality={**each.quality, "text": measure(text)},
-        transcript=said,
     )
-
-
-def _folder(choice: str, name: str) -> Path:
-    return BUNDLES / name if choice == "shipped" else Path(choice)
