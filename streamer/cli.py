@@ -17,6 +17,7 @@ from engines.command import run as run_command
 from engines.command import say
 from engines.errors import CredenceError
 from streamer import cli_given as given
+from streamer.cli_engines import app as engines_app
 from streamer.cli_models import app as models_app
 from streamer.logs import log_to_stderr
 from streamer.threads import leave
@@ -31,6 +32,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(models_app, name="models")
+app.add_typer(engines_app, name="engines")
 
 
 class Speed(StrEnum):
@@ -165,6 +167,7 @@ def run(
     ] = None,
 ) -> None:
     """Judge cameras until stopped: events to MQTT where configured, as JSON Lines with --output."""
+    from streamer.control import claimed
     from streamer.node import NoCamerasError, open_node, run_until_signalled
     from streamer.sinks.jsonl import JsonLines
     from streamer.sinks.mqtt import MqttSink
@@ -179,7 +182,8 @@ def run(
     with given.opened(output) as file:
         node = open_node(loaded)
         node.describe(broker.address if broker else None)
-        _run(run_until_signalled(node, JsonLines(file) if file else None, sink))
+        with claimed(loaded.node) as node.control:
+            _run(run_until_signalled(node, JsonLines(file) if file else None, sink))
     if node.failed:
         raise typer.Exit(2)
 

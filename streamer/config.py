@@ -197,6 +197,9 @@ class Mqtt(_Section):
     """Wins over the one in `url`."""
     password: SecretStr | None = None
     """Wins over the one in `url`. Never shown."""
+    swap_from: Annotated[str, PathUnless(("none",)), AfterValidator(addresses.path)] = "none"
+    """The folder whose bundles a message on `engines/swap` may name, to let them judge instead.
+    With `none` the node does not listen for such messages."""
 
     @classmethod
     def parse(cls, url: str, topic_prefix: str = "credence") -> Self:

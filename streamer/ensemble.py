@@ -67,7 +67,7 @@ class Trial:
     before: Ensemble
     unproven: set[Modality]
     ended: "asyncio.Future[Exception | None]"
-    """What failed, if anything did."""
+    """What failed, if anything did. Cancelled when others are seated before it ends."""
 
     def end(self, failed: Exception | None = None) -> None:
         """Settle how it went."""
@@ -88,7 +88,7 @@ class Panel:
         before = self.sitting
         if self._trial:  # those who are themselves on trial are nothing to go back to
             before = self._trial.before
-            self._trial.end()
+            self._trial.ended.cancel()
         unproven = {
             kind
             for kind, engine in newcomer.engines.items()

@@ -4,12 +4,15 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import structlog
 
 from engines.errors import CredenceError
 from streamer.announce import Announcer
+from streamer.commands import take_commands
 from streamer.config import Camera, Config
+from streamer.control import Claim
 from streamer.decode import Sampling
 from streamer.faces import Finder, Haar, open_finder
 from streamer.flow import Epoch, Media, Notice
@@ -51,6 +54,8 @@ class Node:
     """A camera that is silent for longer is lost."""
     failed: list[CameraError] = field(default_factory=list)
     """Files that could not be played. Other cameras are tried again for ever."""
+    control: Claim | None = None
+    """Where it takes commands on its own machine."""
 
     def __post_init__(self) -> None:
         self.stopping = asyncio.Event()
@@ -73,8 +78,10 @@ class Node:
         sinks = Sinks(output, mqtt, writer)
         try:
             async with asyncio.TaskGroup() as group:
+                commands = group.create_task(self._commands(mqtt), name="commands")
                 publishing = group.create_task(mqtt.run(), name="mqtt") if mqtt else None
                 await self._cameras(worker, sinks)
+                commands.cancel()
                 if mqtt and publishing:
                     await _take_leave(mqtt, publishing)
         finally:
@@ -93,6 +100,12 @@ class Node:
         log.info("policy", name=ensemble.policy.name, hash=ensemble.policy.hash)
         if broker:
             log.info("events go to a broker", broker=broker, node=config.node)
+
+    async def _commands(self, mqtt: MqttSink | None) -> None:
+        settings = self.judging.config.mqtt
+        folder = settings.swap_from if settings else "none"
+        swap_from = None if folder == "none" else Path(folder)
+        await take_commands(self.judging.panel, self.control, mqtt, swap_from)
 
     async def _cameras(self, worker: Worker, sinks: Sinks) -> None:
         settings = self.judging.config.cameras
