@@ -17,7 +17,7 @@ from tests.streamer.ensembles import FakeEngine, ensemble_of
 from tests.streamer.test_transcribe import heard
 
 EPOCH = Epoch("e", datetime.now(UTC), has_video=True, has_audio=True)
-FACE = FaceWindow(0.0, 1.0, np.zeros((1, 48, 48), np.uint8))
+FACE = FaceWindow(0.0, 1.0, np.indices((1, 48, 48)).sum(axis=0).astype(np.uint8))
 VOICE = VoiceWindow(0.0, np.zeros(16_000, np.float32))
 
 
