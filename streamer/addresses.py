@@ -78,6 +78,11 @@ class Address:
     ends: bool = False
     """The end is the end, and no loss."""
 
+    @property
+    def buffered(self) -> bool:
+        """Whether nothing is lost when what comes is not taken at once."""
+        return bool(self.host) and self.transport != "udp"
+
     @classmethod
     def parse(cls, text: str, transport: str = "tcp") -> "Address":
         """Read a camera's `url`; raise ValueError, without repeating it, if it is none."""

@@ -27,6 +27,11 @@ _AHEAD_S = 10.0
 _STRAGGLE_S = 2.0
 """How long after a jump one stream may still deliver what the other has left behind."""
 _DAY_S = 86_400.0
+_DENSE = 8
+"""Frames per sampled picture of which those that no other refers to are not decoded: encoders put
+up to three of them in a row."""
+_CHUNK = SAMPLE_RATE_HZ // 10
+"""Samples that are gathered before they are handed on: what is a packet differs by codec."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,7 @@ class Decoder:
         video = tracks.video
         self._rate_hz = float(video.average_rate or 25) if video else 25.0
         self._has_audio = tracks.audio is not None
+        self._thinning = _Thinning(video) if video else None
         self._zero_s, self._back_s = zero_s, back_s
         self._latest_s = zero_s or 0.0
         self._former_s = math.inf
@@ -98,10 +104,16 @@ class Decoder:
 
     def feed(self, packet: "av.Packet[Stream]") -> Iterator[Media]:
         """Decode one packet of a track."""
+        thinning = self._thinning if isinstance(packet.stream, av.VideoStream) else None
+        if thinning:
+            thinning.packets += 1
         try:
             for frame in packet.decode():
                 if isinstance(frame, av.VideoFrame | av.AudioFrame):
-                    yield from self._place(frame)
+                    for item in self._place(frame):
+                        if thinning and isinstance(item, VideoFrame):
+                            thinning.sampled()
+                        yield item
         except av.FFmpegError:
             self.damaged += 1
 
@@ -111,9 +123,7 @@ class Decoder:
             yield from self._sound.flush()
 
     def _place(self, frame: av.VideoFrame | av.AudioFrame) -> Iterator[Media]:
-        time_s = None
-        if frame.pts is not None and frame.time_base is not None:
-            time_s = float(frame.pts * frame.time_base)
+        time_s = frame.time
         if not self.fed:
             if self._zero_s is None:
                 self._zero_s = self._latest_s = time_s or 0.0
@@ -164,6 +174,24 @@ def plain(error: Exception) -> str:
     return text[:1].lower() + text[1:]
 
 
+class _Thinning:
+    """Leaves frames undecoded that no other refers to, as long as enough others come."""
+
+    def __init__(self, video: av.VideoStream) -> None:
+        self._codec = video.codec_context
+        self._dense = False
+        self.packets = 0
+        """Of the stream since the last sampled picture."""
+
+    def sampled(self) -> None:
+        """A picture was sampled: decide what is decoded until the next one."""
+        # Counted, as what a camera announces for its rate is often not what it sends.
+        dense, self.packets = self.packets >= _DENSE, 0
+        if dense != self._dense:
+            self._dense = dense
+            self._codec.skip_frame = "NONREF" if dense else "DEFAULT"
+
+
 class _Pictures:
     """Decoded frames → the first picture in each step of the sampling grid."""
 
@@ -193,8 +221,8 @@ class _Pictures:
         )
 
     def _time(self, frame: av.VideoFrame) -> float:
-        if frame.pts is not None and frame.time_base is not None:
-            self._last_s = float(frame.pts * frame.time_base) - self._zero_s
+        if frame.time is not None:
+            self._last_s = frame.time - self._zero_s
         else:
             self._last_s += self._period_s
         return self._last_s
@@ -207,21 +235,22 @@ class _Sound:
         self._zero_s = zero_s
         self._format: object = None
         self._resampler = _resampler()
-        self._next_s: float | None = None
+        self._fed_s: float | None = None
+        self._next_s = 0.0
 
     def feed(self, frame: av.AudioFrame) -> Iterator[AudioChunk]:
+        begins_s = self._fed_s if frame.time is None else frame.time - self._zero_s
+        # Within that the clock that counts samples is the smoother one.
+        gap = begins_s is None or self._fed_s is None or abs(begins_s - self._fed_s) > 0.1
         coming = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if self._format not in (None, coming):
+        if self._format not in (None, coming) or gap:
             yield from self.flush()
             self._resampler = _resampler()
         self._format = coming
-        next_s = self._next_s or 0.0
-        if frame.pts is not None and frame.time_base is not None:
-            begins_s = float(frame.pts * frame.time_base) - self._zero_s
-            # Within that the resampler's own clock is the smoother one.
-            if self._next_s is None or abs(begins_s - next_s) > 0.1:
-                next_s = begins_s
-        self._next_s = next_s
+        if gap:
+            self._next_s = self._fed_s = begins_s or 0.0
+        assert self._fed_s is not None
+        self._fed_s += frame.samples / frame.sample_rate
         frame.pts = None
         yield from self._chunks(frame)
 
@@ -234,16 +263,16 @@ class _Sound:
         try:
             frames = self._resampler.resample(given)
         except (av.FFmpegError, ValueError):  # sound that claims to be what it is not
-            frames, self._resampler = [], _resampler()
+            frames, self._resampler, self._fed_s = [], _resampler(), None
         for frame in frames:
             pcm: npt.NDArray[np.int16] = frame.to_ndarray()[0]
-            if len(pcm) and self._next_s is not None:
+            if len(pcm):
                 yield AudioChunk(self._next_s, pcm)
                 self._next_s += len(pcm) / SAMPLE_RATE_HZ
 
 
 def _resampler() -> av.AudioResampler:
-    return av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
+    return av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ, frame_size=_CHUNK)
 
 
 def _seen(video: av.VideoStream | None) -> str:
