@@ -1,7 +1,10 @@
 """An engine: a bundle that has been opened, checked, and is ready to judge windows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from engines import preprocess
 from engines.errors import CredenceError
@@ -64,9 +67,24 @@ class Engine:
         A window gives several rows (one per face crop, voice segment or 48 words). They rest on
         the same moment, so their opinions are averaged.
         """
-        evidence, _ = self.runtime(tensor(window))
+        return self.judge_all([window])[0]
+
+    def judge_all(self, windows: Sequence[Window]) -> list[Opinion]:
+        """Return an opinion on each window, by one call of the runtime for all their rows.
+
+        Worth waiting for windows only where `runtime.batches`.
+        """
+        rows = [tensor(window) for window in windows]
+        if not rows:
+            return []
+        together: Batch = rows[0] if len(rows) == 1 else np.concatenate(rows)  # type: ignore[assignment]
+        evidence, _ = self.runtime(together)
+        ends = np.cumsum([len(each) for each in rows])[:-1]
         try:
-            return averaging([Opinion.from_evidence(row) for row in evidence])
+            return [
+                averaging([Opinion.from_evidence(row) for row in each])
+                for each in np.split(evidence, ends)
+            ]
         except ValueError as error:
             raise BrokenBundleError(self.path, f"its network gives nonsense ({error})") from error
 

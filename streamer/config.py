@@ -148,7 +148,8 @@ class Windows(_Section):
 
 
 class Engines(_Section):
-    """What judges. Each is `shipped` (comes with Credence), `none`, or the path of a folder."""
+    """What judges. An engine, and the policy, is `shipped` (comes with Credence), `none`, or the
+    path of a folder."""
 
     face: EngineFolder = "shipped"
     """Judges faces."""
@@ -158,6 +159,9 @@ class Engines(_Section):
     """Judges what is said, as far as it is transcribed."""
     policy: EngineFolder = "shipped"
     """Decides which verdicts are trusted. Without one, none is."""
+    batch_within_s: Annotated[_Real, Field(ge=0, le=1)] = 0.02
+    """How long a live window waits for those of other cameras, to be judged together. Only where
+    that saves time, as on a GPU."""
 
 
 class Transcript(_Section):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from streamer.announce import Announcer
+from streamer.batching import Batcher
 from streamer.config import Config
 from streamer.ensemble import Panel, open_ensemble
 from streamer.faces import Finder
@@ -29,6 +30,8 @@ class Judging:
     transcriber: Transcriber | None
     lacks: str = ""
     """What all cameras go without although it is configured, for people."""
+    batcher: Batcher | None = None
+    """Live alone: a replay gives each window a batch of its own, so as to say the same again."""
 
     def announcer(self, camera: str) -> Announcer:
         """Return what numbers the events of a camera, for as long as the process lives."""
@@ -40,9 +43,11 @@ class Judging:
         )
 
     def close(self) -> None:
-        """Ask for no more words."""
+        """Ask for no more words, and nothing more of the device."""
         if self.transcriber:
             self.transcriber.close()
+        if self.batcher:
+            self.batcher.close()
 
     async def publish(
         self,
@@ -61,6 +66,7 @@ class Judging:
             panel=self.panel,
             announcer=announcer,
             worker=worker,
+            batcher=self.batcher,
             transcriber=self.transcriber,
             tell=(lambda *said: sinks.partial(announcer.partial(*said))) if sinks.mqtt else None,
         )
@@ -77,12 +83,13 @@ def open_judging(config: Config, *, live: bool) -> Judging:
     Live cameras go on without a Whisper that cannot be used: voice and face do not need it.
     """
     panel = Panel(open_ensemble(config.engines))
+    batcher = Batcher(config.engines.batch_within_s) if live else None
     try:
-        return Judging(config, panel, open_transcriber(config, live=live))
+        return Judging(config, panel, open_transcriber(config, live=live), batcher=batcher)
     except WhisperModelError as error:
         if not live:
             raise
         # Without the path: this is published, too.
         lacks = f"speech is not transcribed, {error.path.name} is no Whisper model that can be used"
         log.warning(f"speech is not transcribed, {error}")
-        return Judging(config, panel, None, f"{lacks} ({error.problem})")
+        return Judging(config, panel, None, f"{lacks} ({error.problem})", batcher)

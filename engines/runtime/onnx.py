@@ -14,6 +14,7 @@ class OnnxCpu:
     """A network in ONNX Runtime on one CPU thread: a node runs many cameras, not one wide."""
 
     name = "onnxruntime cpu"
+    batches = False
 
     def __init__(self, model: Path, shape: tuple[int | None, ...]) -> None:
         """Load ``model``, or raise BrokenBundleError if it does not load or take this shape."""
