@@ -56,6 +56,12 @@ def _language(text: str) -> str:
     return text
 
 
+def _device(text: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d{1,2})?", text):
+        raise ValueError("must be auto, cpu, cuda or cuda:N")
+    return text
+
+
 def _host_name() -> str:
     return re.sub(r"[^a-z0-9_-]", "-", socket.gethostname().lower())[:100] or "node"
 
@@ -159,6 +165,9 @@ class Engines(_Section):
     """Judges what is said, as far as it is transcribed."""
     policy: EngineFolder = "shipped"
     """Decides which verdicts are trusted. Without one, none is."""
+    device: Annotated[str, AfterValidator(_device)] = "auto"
+    """What the engines run on: `cpu`, `cuda` or `cuda:N` (the first is `cuda:0`); `auto` takes a
+    GPU where there is one. What cannot be had is said at start, and the next best runs."""
     batch_within_s: Annotated[_Real, Field(ge=0, le=1)] = 0.02
     """How long a live window waits for those of other cameras, to be judged together. Only where
     that saves time, as on a GPU."""

@@ -38,11 +38,16 @@ def open_ensemble(settings: config.Engines) -> Ensemble:
         "text": settings.text,
     }
     engines = {
-        kind: open_engine(folder, kind)
+        kind: open_on(settings.device, folder, kind)
         for kind, choice in chosen.items()
         if (folder := folder_of(choice, kind))
     }
     return with_policy(engines, folder_of(settings.policy, "policy"))
+
+
+def open_on(device: str | None, folder: Path, kind: Modality) -> Engine:
+    """Open a bundle for a device, as `open_engine` does, and log what there is to know."""
+    return open_engine(folder, kind, device, tell=log.info, lost=log.warning)
 
 
 def with_policy(engines: Mapping[Modality, Engine], path: Path | None) -> Ensemble:
@@ -81,6 +86,8 @@ class Panel:
     the one that sits when its judging begins."""
 
     sitting: Ensemble
+    device: str | None = None
+    """Where newcomers run, as `open_engine` takes it."""
     _trial: Trial | None = field(default=None, init=False)
 
     def seat(self, newcomer: Ensemble) -> Trial:

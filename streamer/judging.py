@@ -82,7 +82,7 @@ def open_judging(config: Config, *, live: bool) -> Judging:
 
     Live cameras go on without a Whisper that cannot be used: voice and face do not need it.
     """
-    panel = Panel(open_ensemble(config.engines))
+    panel = Panel(open_ensemble(config.engines), config.engines.device)
     batcher = Batcher(config.engines.batch_within_s) if live else None
     try:
         return Judging(config, panel, open_transcriber(config, live=live), batcher=batcher)

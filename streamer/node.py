@@ -97,6 +97,7 @@ class Node:
         for kind, engine in ensemble.engines.items():
             name, licence = engine.manifest.name, engine.manifest.licence
             log.info(f"engine {kind}", name=name, hash=engine.hash, licence=licence)
+            log.info(f"engine {kind} runs on {engine.choice}")
         log.info("policy", name=ensemble.policy.name, hash=ensemble.policy.hash)
         if broker:
             log.info("events go to a broker", broker=broker, node=config.node)

@@ -9,12 +9,12 @@ from typing import Final, Literal, Self
 import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from engines.engine import Engine, open_engine
+from engines.engine import Engine
 from engines.errors import CredenceError
 from engines.manifest import Modality
 from engines.verdict import MODALITIES, PolicyMismatchError
 from engines.verify import verify
-from streamer.ensemble import Ensemble, Panel, Trial, folder_of, with_policy
+from streamer.ensemble import Ensemble, Panel, Trial, folder_of, open_on, with_policy
 from streamer.worker import Worker
 
 log = structlog.get_logger()
@@ -147,7 +147,7 @@ class Swapper:
 
     async def _opened(self, before: Ensemble, asked: Callable[[], Wanted]) -> Ensemble:
         try:
-            new = await self._worker.run(lambda: opened(before, asked()))
+            new = await self._worker.run(lambda: opened(before, asked(), self._panel.device))
         except CredenceError:
             raise
         except Exception as error:
@@ -169,8 +169,8 @@ class Swapper:
         return Answer(outcome=outcome, sentence=sentence, before=Sitting.of(before), now=now)
 
 
-def opened(before: Ensemble, wanted: Wanted) -> Ensemble:
-    """Return the ensemble with what is wanted, checked. Blocks.
+def opened(before: Ensemble, wanted: Wanted, device: str | None = None) -> Ensemble:
+    """Return the ensemble with what is wanted, opened on a device and checked. Blocks.
 
     Raises a CredenceError where a bundle is damaged, of another kind or built for other
     preprocessing, does not compute its reference, or where no policy was fitted with the engines.
@@ -179,7 +179,7 @@ def opened(before: Ensemble, wanted: Wanted) -> Ensemble:
     engines = {
         kind: engine
         for kind in MODALITIES
-        if (engine := _engine(kind, choices.get(kind), before.engines))
+        if (engine := _engine(kind, choices.get(kind), before.engines, device))
     }
     policy = choices.get("policy")
     path = before.policy_path if policy is None else folder_of(policy, "policy")
@@ -197,13 +197,15 @@ def opened(before: Ensemble, wanted: Wanted) -> Ensemble:
         ) from error
 
 
-def _engine(kind: Modality, choice: str | None, before: Mapping[Modality, Engine]) -> Engine | None:
+def _engine(
+    kind: Modality, choice: str | None, before: Mapping[Modality, Engine], device: str | None
+) -> Engine | None:
     old = before.get(kind)
     if choice is None:
         return old
     if (folder := folder_of(choice, kind)) is None:
         return None
-    engine = open_engine(folder, kind)
+    engine = open_on(device, folder, kind)
     if old and engine.hash == old.hash:
         return old
     verify(engine)

@@ -110,7 +110,7 @@ async def test_what_cannot_judge_is_refused_in_a_sentence(panel: Panel, tmp_path
 async def test_a_bug_is_answered_and_logged(
     panel: Panel, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("streamer.swap.open_engine", lambda *_: 1 / 0)
+    monkeypatch.setattr("streamer.swap.open_on", lambda *_: 1 / 0)
     answer = await answered(panel, face="shipped")
     assert answer.outcome == "refused"
     assert answer.sentence.startswith("unexpected: ZeroDivisionError, see the node's log;")
