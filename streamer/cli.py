@@ -73,15 +73,6 @@ SourceArgument = Annotated[
 ]
 
 
-def _level(name: str) -> str:
-    from streamer.addresses import topic_level
-
-    try:
-        return name if name == "+" else topic_level(name)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-
-
 def main() -> None:
     """Run the command; what a user can mend is one sentence on standard error and exit code 2."""
     log_to_stderr()
@@ -194,10 +185,12 @@ def watch(
         str, typer.Option(metavar="URL", help="The broker: mqtt://user:password@host:1883.")
     ] = "mqtt://localhost:1883",
     node: Annotated[
-        str, typer.Option(metavar="NAME", help="Only this machine's; + is any.", callback=_level)
+        str,
+        typer.Option(metavar="NAME", help="Only this machine's; + is any.", callback=given.level),
     ] = "+",
     camera: Annotated[
-        str, typer.Option(metavar="NAME", help="Only this camera's; + is any.", callback=_level)
+        str,
+        typer.Option(metavar="NAME", help="Only this camera's; + is any.", callback=given.level),
     ] = "+",
     prefix: Annotated[
         str, typer.Option(metavar="LEVELS", help="mqtt.topic_prefix, where it is configured.")

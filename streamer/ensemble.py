@@ -112,14 +112,17 @@ class Panel:
             self._trial.unproven.difference_update(kinds)
             self._end_if_proven(self._trial)
 
-    def instead_of(self, failed: Ensemble, error: Exception) -> Ensemble | None:
-        """Return who judges the window with which an ensemble failed; None if nobody can.
+    def instead_of(
+        self, failed: Ensemble, kinds: Collection[Modality], error: Exception
+    ) -> Ensemble | None:
+        """Return who judges the window of these modalities, with which an ensemble failed.
 
-        Engines on trial that fail give way to those before them.
+        Engines on trial give way to those before them. None where nobody can judge it: engines
+        that have judged before are not at fault.
         """
         if failed is not self.sitting:
             return self.sitting
-        if (trial := self._trial) is None:
+        if (trial := self._trial) is None or trial.unproven.isdisjoint(kinds):
             return None
         self.sitting, self._trial = trial.before, None
         log.warning(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
@@ -30,7 +30,7 @@ async def recognise(
     """
     ask = _Ask(panel, worker, batcher)
     async for window in windows:
-        yield await ask.judged(partial(ask.window, window), panel.sitting)
+        yield await ask.judged(partial(ask.window, window), panel.sitting, _inputs(window))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +42,18 @@ class _Ask:
     batcher: Batcher | None
 
     async def judged(
-        self, call: Callable[[Ensemble], Awaitable[Recognised]], ensemble: Ensemble
+        self,
+        call: Callable[[Ensemble], Awaitable[Recognised]],
+        ensemble: Ensemble,
+        kinds: Collection[Modality],
     ) -> Recognised:
-        """Have a window judged by an ensemble, or by whoever takes its place when it fails."""
+        """Have a window with these modalities judged by an ensemble, or by whoever takes its place
+        when it fails."""
         while True:
             try:
                 recognised = await call(ensemble)
             except Exception as error:
-                instead = self.panel.instead_of(ensemble, error)
+                instead = self.panel.instead_of(ensemble, kinds, error)
                 if instead is None:
                     raise
                 ensemble = instead
@@ -59,10 +63,11 @@ class _Ask:
 
     async def window(self, window: Window, ensemble: Ensemble) -> Recognised:
         """Judge face and voice."""
+        inputs = _inputs(window)
         together = {
-            kind: self.batcher.judge(engine, given)
+            kind: self.batcher.judge(engine, inputs[kind])
             for kind, engine in ensemble.engines.items()
-            if self.batcher and (given := _inputs(window).get(kind)) and engine.runtime.batches
+            if self.batcher and kind in inputs and engine.runtime.batches
         }
         known = dict(zip(together, await asyncio.gather(*together.values()), strict=True))
         return await self.worker.run(judge, window, ensemble, known)
@@ -97,7 +102,7 @@ def judge(
     unsaid = window.absent.get("voice", "no_transcriber") if window.said is None else "pending"
     absent: dict[Modality, Absence] = {"text": unsaid, **window.absent}
     for kind, engine in ensemble.engines.items():
-        if (given := inputs.get(kind)) is not None:
+        if given := inputs.get(kind):
             opinions[kind] = known[kind] if kind in known else engine.judge(given)
             quality[kind] = measure(given)
     for kind in ("face", "voice"):
@@ -107,8 +112,12 @@ def judge(
     return Recognised(window, ensemble, opinions, absent, phase, quality=quality)
 
 
-def _inputs(window: Window) -> dict[Modality, FaceWindow | VoiceWindow | None]:
-    return {"face": window.face, "voice": window.voice}
+def _inputs(window: Window) -> dict[Modality, FaceWindow | VoiceWindow]:
+    inputs: dict[Modality, FaceWindow | VoiceWindow | None] = {
+        "face": window.face,
+        "voice": window.voice,
+    }
+    return {kind: given for kind, given in inputs.items() if given is not None}
 
 
 async def add_words(
@@ -193,7 +202,8 @@ async def _final(each: Recognised, ask: _Ask) -> Recognised:
     said = await each.window.said
     if not isinstance(said, Transcript):
         return replace(each, phase="final", absent={**each.absent, "text": said})
-    return await ask.judged(partial(ask.words, each, said), each.ensemble)
+    kinds = {"text", *_inputs(each.window)}
+    return await ask.judged(partial(ask.words, each, said), each.ensemble, kinds)
 
 
 def _text(window: Window, said: Transcript) -> TextWindow | None:

@@ -91,6 +91,17 @@ async def test_a_trial_lasts_until_every_new_engine_has_judged() -> None:
     assert str(trial.ended.result()) == "v2 is broken"
 
 
+async def test_an_engine_that_has_judged_ends_nobody_elses_trial() -> None:
+    engine = FakeEngine("f2")
+    panel = Panel(ensemble_of({"face": "f1", "text": "t1"}))
+    new = ensemble_of({"face": engine, "text": "t2"})
+    await judge(panel, new, seen(0))
+    engine.broken = True
+    with pytest.raises(RuntimeError, match="f2 is broken"):
+        await judge(panel, seen(1))
+    assert panel.sitting is new
+
+
 async def test_words_are_judged_by_who_judged_the_rest() -> None:
     settled: asyncio.Future[object] = asyncio.get_running_loop().create_future()
     settled.set_result(heard("yes"))
