@@ -24,7 +24,7 @@ from rich.table import Table
 from streamer.config import Config, Faces
 from streamer.ensemble import Ensemble
 from streamer.event import EmotionEvent
-from streamer.faces import Finder
+from streamer.faces import Finder, Lookout
 from streamer.flow import (
     AudioChunk,
     Epoch,
@@ -77,7 +77,7 @@ def _print(path: Path, config: Config) -> None:
     windows = _windows(media, finder, config)
     parts: dict[str, Callable[[], object]] = {
         "decode, sample and resample": lambda: list(recording.read(threading.Event())),
-        "find faces": lambda: [finder.find(f) for f in media if isinstance(f, VideoFrame)],
+        "find faces": lambda: _find(media, finder),
         "find speech": lambda: _utterances(media, config),
         "judge faces": lambda: _judge(windows, ensemble, "face"),
         "judge voices": lambda: _judge(windows, ensemble, "voice"),
@@ -104,6 +104,13 @@ def _cpu_s(work: Callable[[], object]) -> float:
     return statistics.median(taken)
 
 
+def _find(media: list[Media], finder: Finder) -> None:
+    lookout = Lookout(finder)
+    for item in media:
+        if isinstance(item, VideoFrame):
+            lookout.faces(item)
+
+
 def _utterances(media: list[Media], config: Config) -> list[Utterance]:
     segmenter = Segmenter(config.vad, config.windows.longest_s)
     chunks = [item for item in media if isinstance(item, AudioChunk)]
@@ -113,14 +120,14 @@ def _utterances(media: list[Media], config: Config) -> list[Utterance]:
 def _windows(media: list[Media], finder: Finder, config: Config) -> list[Window]:
     """Return the windows of the recording, for the engines alone."""
     segmenter, tracker = Segmenter(config.vad, config.windows.longest_s), Tracker()
-    windower = Windower(config.windows)
+    lookout, windower = Lookout(finder), Windower(config.windows)
     windows: list[Window] = []
     for item in media:
         match item:
             case Epoch():
                 windows += windower.feed(item)
             case VideoFrame():
-                faces = tracker.follow(item.pts_s, finder.find(item))
+                faces = tracker.follow(item.pts_s, lookout.faces(item))
                 windows += windower.feed(Sighting(item.pts_s, faces))
             case AudioChunk():
                 for utterance in segmenter.feed(item):

@@ -1,12 +1,14 @@
 """Pictures → faces: found by YuNet or Haar, cut out upright, followed from picture to picture."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Protocol
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import platformdirs
 import structlog
 
@@ -22,6 +24,12 @@ log = structlog.get_logger()
 YUNET = "yunet.onnx"
 """The detector's name in the model cache."""
 
+_LOOK_AGAIN_S = 2.0
+_STILL = 5
+"""Levels of 255 by which a block of a still picture may differ."""
+_BLOCKS = 40
+"""Blocks along the longer side: one is about as large as the smallest face that is found."""
+
 
 class FaceModelError(CredenceError):
     """The face detector's model is missing or cannot be loaded."""
@@ -33,14 +41,34 @@ class FaceModelError(CredenceError):
         self.path, self.problem = path, problem
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """Where a face is, in pixels of the full picture."""
+
+    box_px: tuple[float, float, float, float]
+    """x, y, width, height."""
+    score: float
+    """In [0, 1], the detector's own."""
+    landmarks: npt.NDArray[np.float32] | None = None
+    """(5, 2) as in `preprocess.face.TEMPLATE_PX`; None where the finder gives none."""
+
+    def cut(self, grey: npt.NDArray[np.uint8]) -> Face:
+        """Cut the face out of the full picture (H, W)."""
+        if self.landmarks is None:
+            crop = preprocess.crop(grey, *(round(v) for v in self.box_px))
+            return Face(self.box_px, self.score, crop)
+        crop = preprocess.align(grey, self.landmarks)
+        return Face(self.box_px, self.score, crop, turn=preprocess.turn(self.landmarks))
+
+
 class Finder(Protocol):
     """Finds the faces in a picture. Not thread-safe."""
 
     small_px: int
     """The longer side of the picture it wants."""
 
-    def find(self, frame: VideoFrame) -> list[Face]:
-        """Return every face in the picture, best first."""
+    def find(self, frame: VideoFrame) -> list[Place]:
+        """Return where every face in the picture is, best first."""
 
 
 class YuNet:
@@ -60,8 +88,8 @@ class YuNet:
             raise FaceModelError(model, "not a YuNet model that OpenCV can load") from error
         self._min_size_px = settings.min_size_px
 
-    def find(self, frame: VideoFrame) -> list[Face]:
-        """Return every face in the picture, best first."""
+    def find(self, frame: VideoFrame) -> list[Place]:
+        """Return where every face in the picture is, best first."""
         height, width = frame.small.shape[:2]
         self._net.setInputSize((width, height))
         _, rows = self._net.detect(frame.small)
@@ -74,10 +102,7 @@ class YuNet:
             if min(row[2], row[3]) < self._min_size_px or preprocess.turned_away(landmarks):
                 continue
             x, y, width, height = (float(v) for v in row[:4])
-            crop = preprocess.align(frame.grey, landmarks)
-            turn = preprocess.turn(landmarks)
-            score = float(row[14] / scale)
-            found.append(Face((x, y, width, height), score, crop, turn=turn))
+            found.append(Place((x, y, width, height), float(row[14] / scale), landmarks))
         return found
 
 
@@ -91,8 +116,8 @@ class Haar:
         self._cascade = cv2.CascadeClassifier(str(cascade))
         self._min_size_px = settings.min_size_px
 
-    def find(self, frame: VideoFrame) -> list[Face]:
-        """Return every face in the picture, best first."""
+    def find(self, frame: VideoFrame) -> list[Place]:
+        """Return where every face in the picture is, best first."""
         scale = frame.grey.shape[1] / frame.small.shape[1]
         least = max(20, round(self._min_size_px / scale))
         grey = cv2.equalizeHist(cv2.cvtColor(frame.small, cv2.COLOR_BGR2GRAY))
@@ -102,10 +127,42 @@ class Haar:
         found = []
         for box, weight in zip(boxes, scores, strict=True):
             x, y, width, height = (round(v * scale) for v in box)
-            crop = preprocess.crop(frame.grey, x, y, width, height)
             score = 1.0 - float(np.exp(-weight / 4))
-            found.append(Face((x, y, width, height), min(max(score, 0.0), 1.0), crop))
-        return sorted(found, key=lambda face: -face.score)
+            found.append(Place((x, y, width, height), min(max(score, 0.0), 1.0)))
+        return sorted(found, key=lambda place: -place.score)
+
+
+class Lookout:
+    """Looks for the faces of one camera again only where something has moved, or after a while.
+
+    What it remembers of a still picture is where the faces are; each is cut out of every picture.
+    """
+
+    def __init__(self, finder: Finder) -> None:
+        self._finder = finder
+        self._places: list[Place] = []
+        self._seen: npt.NDArray[np.int16] | None = None
+        self._seen_s = 0.0
+
+    def faces(self, frame: VideoFrame) -> list[Face]:
+        """Return every face in the camera's next picture, best first."""
+        blocks = _blocks(frame.small)
+        if self._moved(blocks) or frame.pts_s - self._seen_s >= _LOOK_AGAIN_S:
+            self._places = self._finder.find(frame)
+            self._seen, self._seen_s = blocks, frame.pts_s
+        return [place.cut(frame.grey) for place in self._places]
+
+    def _moved(self, blocks: npt.NDArray[np.int16]) -> bool:
+        if self._seen is None or self._seen.shape != blocks.shape:
+            return True
+        return int(np.abs(blocks - self._seen).max()) > _STILL
+
+
+def _blocks(small: npt.NDArray[np.uint8]) -> npt.NDArray[np.int16]:
+    """Return a picture (h, w, 3) as means of blocks, in which noise cancels."""
+    shrink = min(1.0, _BLOCKS / max(small.shape[:2]))
+    height, width = (max(1, round(shrink * side)) for side in small.shape[:2])
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_AREA).astype(np.int16)
 
 
 def open_finder(settings: Faces) -> Finder:
@@ -128,14 +185,14 @@ async def find_faces(
     media: AsyncIterator[Media], finder: Finder, worker: Worker
 ) -> AsyncIterator[Epoch | AudioChunk | Sighting]:
     """Replace each picture by the faces in it; sound passes."""
-    tracker = Tracker()
+    tracker, lookout = Tracker(), Lookout(finder)
     async for item in media:
         match item:
             case VideoFrame():
-                faces = await worker.run(finder.find, item)
+                faces = await worker.run(lookout.faces, item)
                 yield Sighting(item.pts_s, tracker.follow(item.pts_s, faces))
             case Epoch():
-                tracker = Tracker()
+                tracker, lookout = Tracker(), Lookout(finder)
                 yield item
             case AudioChunk():
                 yield item

@@ -1,9 +1,11 @@
 """Many cameras in one process: each has a task of its own, all share the engines."""
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 
 import structlog
@@ -48,7 +50,7 @@ class Node:
 
     judging: Judging
     finders: Sequence[Finder]
-    """One for each camera: a finder is not thread-safe and may remember."""
+    """One for each thread that judges, as a finder is not thread-safe. A camera stays on one."""
     delays: Callable[[], Iterator[float]] = camera_backoff
     timeout_s: float = TIMEOUT_S
     """A camera that is silent for longer is lost."""
@@ -74,19 +76,20 @@ class Node:
 
     async def run(self, output: Output | None, mqtt: MqttSink | None) -> None:
         """Judge all cameras, and put events into both sinks; statuses go to the broker."""
-        writer, worker = Worker("output"), Worker("engines")
+        writer = Worker("output")
+        judges = [Worker(f"engines {number}") for number, _ in enumerate(self.finders, 1)]
         sinks = Sinks(output, mqtt, writer)
         try:
             async with asyncio.TaskGroup() as group:
                 commands = group.create_task(self._commands(mqtt), name="commands")
                 publishing = group.create_task(mqtt.run(), name="mqtt") if mqtt else None
-                await self._cameras(worker, sinks)
+                await self._cameras(judges, sinks)
                 commands.cancel()
                 if mqtt and publishing:
                     await _take_leave(mqtt, publishing)
         finally:
-            worker.close()
-            writer.close()
+            for worker in (*judges, writer):
+                worker.close()
             self.judging.close()
 
     def describe(self, broker: str | None) -> None:
@@ -108,11 +111,10 @@ class Node:
         swap_from = None if folder == "none" else Path(folder)
         await take_commands(self.judging.panel, self.control, mqtt, swap_from)
 
-    async def _cameras(self, worker: Worker, sinks: Sinks) -> None:
-        settings = self.judging.config.cameras
+    async def _cameras(self, judges: Sequence[Worker], sinks: Sinks) -> None:
+        threads = cycle(zip(self.finders, judges, strict=True))
         self._running = [
-            _Running(self, camera, finder, worker, sinks)
-            for camera, finder in zip(settings, self.finders, strict=True)
+            _Running(self, camera, *next(threads), sinks) for camera in self.judging.config.cameras
         ]
         async with asyncio.TaskGroup() as group:
             for camera in self._running:
@@ -262,7 +264,8 @@ def open_node(config: Config) -> Node:
     # A second look for a better detector would only repeat the warning.
     found = {"model": "haar"} if isinstance(first, Haar) else {}
     faces = config.faces.model_copy(update=found)
-    return Node(judging, [first, *(open_finder(faces) for _ in config.cameras[1:])])
+    threads = min(len(config.cameras), os.cpu_count() or 1)
+    return Node(judging, [first, *(open_finder(faces) for _ in range(1, threads))])
 
 
 async def run_until_signalled(node: Node, output: Output | None, mqtt: MqttSink | None) -> None:

@@ -13,8 +13,17 @@ from engines.preprocess.face import crop
 from engines.quality import Quality, measure
 from engines.window import FaceWindow
 from streamer.config import Faces
-from streamer.faces import FaceModelError, Finder, Haar, YuNet, find_faces, open_finder
-from streamer.flow import AudioChunk, Media, Sighting, VideoFrame
+from streamer.faces import (
+    FaceModelError,
+    Finder,
+    Haar,
+    Lookout,
+    Place,
+    YuNet,
+    find_faces,
+    open_finder,
+)
+from streamer.flow import AudioChunk, Face, Media, Sighting, VideoFrame
 from streamer.worker import Worker
 from tests.media import CLIPS, YUNET, needs_data
 
@@ -41,8 +50,12 @@ def finder(request: pytest.FixtureRequest) -> Finder:
     return Haar(HAAR) if request.param == "haar" else YuNet(YUNET, AUTO)
 
 
+def faces_in(frame: VideoFrame, finder: Finder) -> list[Face]:
+    return [place.cut(frame.grey) for place in finder.find(frame)]
+
+
 def test_find_returns_the_face_of_a_portrait(finder: Finder) -> None:
-    (face,) = finder.find(picture(finder))
+    (face,) = faces_in(picture(finder), finder)
     x, y, width, height = face.box_px
     assert x < 225 < x + width
     assert y < 115 < y + height
@@ -53,7 +66,7 @@ def test_find_returns_the_face_of_a_portrait(finder: Finder) -> None:
 
 def test_find_measures_in_the_full_picture(finder: Finder) -> None:
     large = cv2.resize(skimage.astronaut(), (2048, 2048))
-    (face,) = finder.find(picture(finder, large.astype(np.uint8)))
+    (face,) = faces_in(picture(finder, large.astype(np.uint8)), finder)
     x, y, width, height = face.box_px
     assert x < 900 < x + width
     assert y < 460 < y + height
@@ -64,7 +77,7 @@ def test_find_returns_nobody_in_an_empty_picture(finder: Finder) -> None:
 
 
 def test_find_says_how_the_head_is_turned_where_it_can(finder: Finder) -> None:
-    (face,) = finder.find(picture(finder))
+    (face,) = faces_in(picture(finder), finder)
     if isinstance(finder, Haar):
         assert face.turn is None
     else:
@@ -98,7 +111,7 @@ def _first_picture(clip: Path) -> npt.NDArray[np.uint8]:
 
 
 def _of_best_face(finder: Finder, rgb: npt.NDArray[np.uint8]) -> Quality:
-    best = finder.find(picture(finder, rgb))[0]
+    best = faces_in(picture(finder, rgb), finder)[0]
     sizes, turns = (np.array([v], np.float32) for v in (best.box_px[2], best.turn))
     return measure(FaceWindow(0.0, 0.0, best.crop[None], sizes, turns))
 
@@ -116,8 +129,8 @@ def test_yunet_turns_a_tilted_head_upright(angle: float) -> None:
     turn = cv2.getRotationMatrix2D((225, 115), angle, 1.0)
     tilted = cv2.warpAffine(skimage.astronaut(), turn, (512, 512), borderMode=cv2.BORDER_REPLICATE)
     frame = picture(yunet := YuNet(YUNET, AUTO), tilted.astype(np.uint8))
-    (upright,) = yunet.find(picture(yunet))
-    (face,) = yunet.find(frame)
+    (upright,) = faces_in(picture(yunet), yunet)
+    (face,) = faces_in(frame, yunet)
     boxed = crop(frame.grey, *(round(v) for v in face.box_px))
     assert alike(face.crop, upright.crop) > alike(boxed, upright.crop) + 0.1
 
@@ -167,3 +180,50 @@ async def test_find_faces_follows_people_and_lets_sound_pass() -> None:
     assert found[1] is sound
     tracks = [face.track for item in found if isinstance(item, Sighting) for face in item.faces]
     assert tracks == [1, 1]
+
+
+class Counting:
+    """Finds one face at a fixed place, and counts how often it has looked."""
+
+    small_px = 320
+    looks = 0
+
+    def find(self, frame: VideoFrame) -> list[Place]:
+        self.looks += 1
+        return [Place((8.0, 8.0, 32.0, 32.0), 1.0)]
+
+
+def seen(pts_s: float, level: int = 90, corner: int = 90) -> VideoFrame:
+    small = np.full((180, 320, 3), level, np.uint8)
+    small[:16, :16] = corner
+    return VideoFrame(pts_s, small[..., 0].copy(), small)
+
+
+def test_lookout_looks_again_only_where_something_moved() -> None:
+    lookout = Lookout(finder := Counting())
+    lookout.faces(seen(0.0))
+    lookout.faces(seen(0.4, level=92))
+    assert finder.looks == 1
+    lookout.faces(seen(0.8, corner=130))
+    assert finder.looks == 2
+
+
+def test_lookout_looks_again_after_a_while() -> None:
+    lookout = Lookout(finder := Counting())
+    for step in range(11):
+        lookout.faces(seen(0.4 * step))
+    assert finder.looks == 3
+
+
+def test_lookout_notices_a_slow_change() -> None:
+    lookout = Lookout(finder := Counting())
+    for step in range(4):
+        lookout.faces(seen(0.4 * step, level=90 + 3 * step))
+    assert finder.looks == 2
+
+
+def test_lookout_cuts_what_is_there_now() -> None:
+    lookout = Lookout(Counting())
+    lookout.faces(seen(0.0))
+    (face,) = lookout.faces(seen(0.4, level=93))
+    assert face.crop.mean() == pytest.approx(93, abs=3)
