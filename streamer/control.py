@@ -157,6 +157,8 @@ async def _answer(
             await writer.drain()
     except (OSError, TimeoutError):
         pass  # it has gone, or does not say what it wants
+    except Exception as error:  # a bug in one command is no reason to end the node
+        log.error("a command failed", error=repr(error))  # noqa: TRY400 - a traceback would block
 
 
 async def _line(reader: asyncio.StreamReader) -> bytes:

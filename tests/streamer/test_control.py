@@ -132,13 +132,17 @@ async def test_who_says_nothing_too_much_or_half_a_line_disturbs_nobody(
         assert await asyncio.to_thread(ask, b"hello", "attic") == b"HELLO\n"
 
 
-async def test_a_node_that_ends_meanwhile_is_said() -> None:
-    async def dies(line: bytes) -> bytes:
-        raise ConnectionError
+@pytest.mark.parametrize("error", [ConnectionError(), RuntimeError("a bug")])
+async def test_a_node_that_does_not_answer_is_said_and_goes_on(error: Exception) -> None:
+    async def fails_once(line: bytes) -> bytes:
+        if line == b"fail\n":
+            raise error
+        return line.strip()
 
-    async with listening("attic", dies):
+    async with listening("attic", fails_once):
         with pytest.raises(NoAnswerError, match="node attic ended before it answered; see its log"):
-            await asyncio.to_thread(ask, b"hello", "attic")
+            await asyncio.to_thread(ask, b"fail", "attic")
+        assert await asyncio.to_thread(ask, b"hello", "attic") == b"hello\n"
 
 
 def test_the_command_says_in_a_sentence_what_is_wrong() -> None:
