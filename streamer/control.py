@@ -142,8 +142,11 @@ async def serve(listener: socket.socket, handle: Handle) -> None:
         server = await asyncio.start_unix_server(
             connected, sock=listener, limit=LIMIT, start_serving=False
         )
-        async with server:
-            await server.serve_forever()
+        await server.start_serving()
+        try:
+            await asyncio.get_running_loop().create_future()  # until cancelled
+        finally:
+            server.close()
 
 
 async def _answer(
