@@ -9,7 +9,6 @@ Each part is run on its own on the same input; the rest is what the whole costs 
 import argparse
 import asyncio
 import os
-import platform
 import statistics
 import threading
 import time
@@ -21,7 +20,8 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
-from streamer.config import Config, Faces
+from benchmarks.processes import machine
+from streamer.config import Config, Faces, Transcript
 from streamer.ensemble import Ensemble
 from streamer.event import EmotionEvent
 from streamer.faces import Finder, Lookout
@@ -62,13 +62,16 @@ def main() -> None:
     asked.add_argument("recording", type=Path)
     asked.add_argument("--yunet", default="auto", help="the face detector's model")
     given = asked.parse_args()
+    print(machine())
+    show(given.recording, given.yunet)
+
+
+def show(path: Path, yunet: str) -> None:
+    """Print the table of a recording; the process stays on one core from then on."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     cv2.setNumThreads(1)
-    _print(given.recording, Config(faces=Faces(model=given.yunet)))
-
-
-def _print(path: Path, config: Config) -> None:
+    config = Config(faces=Faces(model=yunet), transcript=Transcript(model="none"))
     player = open_replay(config)
     ensemble, finder = player.judging.panel.sitting, player.finder
     recording = Recording(path, config.video.sample_every_s, finder.small_px)
@@ -90,7 +93,7 @@ def _print(path: Path, config: Config) -> None:
     for name, seconds in {**spent, "whole replay": whole_s}.items():
         table.add_row(name, f"{seconds:.3f}", f"{seconds / length_s:.4f}")
     Console().print(table)
-    print(f"{output.count // (RUNS + 1)} events; {type(finder).__name__}; {_machine()}")
+    print(f"{output.count // (RUNS + 1)} events; {type(finder).__name__}")
 
 
 def _cpu_s(work: Callable[[], object]) -> float:
@@ -140,10 +143,6 @@ def _judge(windows: list[Window], ensemble: Ensemble, kind: str) -> None:
     engines = {k: engine for k, engine in ensemble.engines.items() if k == kind}
     for window in windows:
         judge(window, Ensemble(engines, ensemble.policy))
-
-
-def _machine() -> str:
-    return f"{platform.machine()}, Python {platform.python_version()}, {os.cpu_count()} cores"
 
 
 if __name__ == "__main__":

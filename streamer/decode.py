@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import av
 import numpy as np
@@ -13,6 +13,7 @@ import numpy.typing as npt
 import structlog
 from av.container import InputContainer
 from av.stream import Disposition, Stream
+from av.video.reformatter import ColorRange
 
 from engines.window import SAMPLE_RATE_HZ
 from streamer.flow import AudioChunk, Epoch, Media, VideoFrame
@@ -30,6 +31,8 @@ _DAY_S = 86_400.0
 _DENSE = 8
 """Frames per sampled picture of which those that no other refers to are not decoded: encoders put
 up to three of them in a row."""
+_LUMA_FIRST = ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "nv12", "gray")
+"""Pixel formats with a plane of luma of eight bits."""
 _CHUNK = SAMPLE_RATE_HZ // 10
 """Samples that are gathered before they are handed on: what is a packet differs by codec."""
 
@@ -208,7 +211,7 @@ class _Pictures:
             return
         self._step = step
         turns = round(frame.rotation / 90) % 4
-        grey = np.rot90(frame.to_ndarray(format="gray"), turns)
+        grey, limited = _luma(frame)
         shrink = min(1.0, self._small_px / max(frame.width, frame.height))
         small = frame.to_ndarray(
             format="bgr24",
@@ -216,9 +219,7 @@ class _Pictures:
             height=max(1, round(frame.height * shrink)),
             interpolation="AREA",
         )
-        yield VideoFrame(
-            pts_s, np.ascontiguousarray(grey), np.ascontiguousarray(np.rot90(small, turns))
-        )
+        yield VideoFrame(pts_s, _turned(grey, turns), _turned(small, turns), limited)
 
     def _time(self, frame: av.VideoFrame) -> float:
         if frame.time is not None:
@@ -226,6 +227,20 @@ class _Pictures:
         else:
             self._last_s += self._period_s
         return self._last_s
+
+
+def _turned(picture: npt.NDArray[Any], turns: int) -> npt.NDArray[np.uint8]:
+    return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
+
+
+def _luma(frame: av.VideoFrame) -> tuple[npt.NDArray[np.uint8], bool]:
+    """Return the luma of a picture (H, W), and whether its range is limited."""
+    plane = frame.planes[0]
+    if frame.format.name not in _LUMA_FIRST or plane.line_size < 0:  # below 0 stands on its head
+        return frame.to_ndarray(format="gray").astype(np.uint8), False
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+    full = frame.format.name.startswith(("yuvj", "gray")) or frame.color_range == ColorRange.JPEG
+    return rows[: frame.height, : frame.width], not full
 
 
 class _Sound:

@@ -24,6 +24,8 @@ log = structlog.get_logger()
 YUNET = "yunet.onnx"
 """The detector's name in the model cache."""
 
+_WIDENED = np.clip(np.round((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
+"""Luma of limited range → of full range (ITU-R BT.601)."""
 _LOOK_AGAIN_S = 2.0
 _STILL = 5
 """Levels of 255 by which a block of a still picture may differ."""
@@ -52,13 +54,17 @@ class Place:
     landmarks: npt.NDArray[np.float32] | None = None
     """(5, 2) as in `preprocess.face.TEMPLATE_PX`; None where the finder gives none."""
 
-    def cut(self, grey: npt.NDArray[np.uint8]) -> Face:
-        """Cut the face out of the full picture (H, W)."""
+    def cut(self, frame: VideoFrame) -> Face:
+        """Cut the face out of a picture."""
+        turn = None
         if self.landmarks is None:
-            crop = preprocess.crop(grey, *(round(v) for v in self.box_px))
-            return Face(self.box_px, self.score, crop)
-        crop = preprocess.align(grey, self.landmarks)
-        return Face(self.box_px, self.score, crop, turn=preprocess.turn(self.landmarks))
+            crop = preprocess.crop(frame.grey, *(round(v) for v in self.box_px))
+        else:
+            crop = preprocess.align(frame.grey, self.landmarks)
+            turn = preprocess.turn(self.landmarks)
+        if frame.limited:
+            crop = _WIDENED[crop]
+        return Face(self.box_px, self.score, crop, turn=turn)
 
 
 class Finder(Protocol):
@@ -150,7 +156,7 @@ class Lookout:
         if self._moved(blocks) or frame.pts_s - self._seen_s >= _LOOK_AGAIN_S:
             self._places = self._finder.find(frame)
             self._seen, self._seen_s = blocks, frame.pts_s
-        return [place.cut(frame.grey) for place in self._places]
+        return [place.cut(frame) for place in self._places]
 
     def _moved(self, blocks: npt.NDArray[np.int16]) -> bool:
         if self._seen is None or self._seen.shape != blocks.shape:

@@ -41,9 +41,11 @@ class VideoFrame:
 
     pts_s: float
     grey: npt.NDArray[np.uint8]
-    """(H, W) luma at full resolution: faces are cut from it."""
+    """(H, W) luma at full resolution, the decoder's own memory: faces are cut from it."""
     small: npt.NDArray[np.uint8]
     """(h, w, 3) BGR of the same shape, shrunk: faces are found in it."""
+    limited: bool = False
+    """Whether black is 16 and white 235 in ``grey``, as most cameras send it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -49,8 +49,10 @@ class Handover(Generic[T]):
         self._items: deque[T | _End] = deque()
         self._some = asyncio.Event()
         self._thread = NativeThread(self._run, name)
+        self.handed = 0
+        """Items that have come from the iterator."""
         self.dropped = 0
-        """Items that made room for newer ones."""
+        """Those that made room for newer ones."""
 
     @property
     def waiting(self) -> int:
@@ -124,6 +126,7 @@ class Handover(Generic[T]):
             raise _Stopped from error
 
     def _add(self, item: T | _End) -> None:
+        self.handed += not isinstance(item, _End)
         if self._droppable and not isinstance(item, _End) and len(self._items) >= self._depth:
             self._drop_oldest(self._droppable)
         self._items.append(item)

@@ -194,7 +194,8 @@ class _Running:
         finally:
             self._handover = self._limit = None
             if dropping.dropped:
-                log.warning(f"camera {self.name}: media was dropped", items=dropping.dropped)
+                said = f"camera {self.name}: media was dropped"
+                log.warning(said, items=dropping.dropped, of=dropping.handed)
         if lost:
             raise CameraError(self.name, lost[0])
         if self._address.ends and not self._node.stopped:

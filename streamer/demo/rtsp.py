@@ -54,7 +54,7 @@ class Session:
                 self.reply(head, "200 OK", f"Transport: {agreed}\r\n")
             case "PLAY":
                 self.reply(head, "200 OK", "Range: npt=0-\r\n")
-                self._player = asyncio.create_task(self._play(), name="rtsp player")
+                self._player = asyncio.create_task(self.play(), name="rtsp player")
             case _:
                 self.reply(head, "200 OK")
 
@@ -71,14 +71,19 @@ class Session:
         self._channels[track] = channel
         return f"RTP/AVP/TCP;unicast;interleaved={channel}-{channel + 1}"
 
+    def interleaved(self, packet: Packet) -> bytes:
+        """Return one packet as it is sent; nothing if the client has not asked for its track."""
+        if packet.track not in self._channels:
+            return b""
+        channel = self._channels[packet.track] + packet.control
+        return b"$" + bytes([channel]) + len(packet.data).to_bytes(2, "big") + packet.data
+
     def send(self, packet: Packet) -> None:
         """Send one packet, if the client has asked for its track."""
-        if packet.track in self._channels:
-            channel = self._channels[packet.track] + packet.control
-            head = b"$" + bytes([channel]) + len(packet.data).to_bytes(2, "big")
-            self.writer.write(head + packet.data)
+        self.writer.write(self.interleaved(packet))
 
-    async def _play(self) -> None:
+    async def play(self) -> None:
+        """Send all packets, each when it is due."""
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         with suppress(OSError):  # the client may have gone

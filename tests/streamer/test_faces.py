@@ -51,7 +51,7 @@ def finder(request: pytest.FixtureRequest) -> Finder:
 
 
 def faces_in(frame: VideoFrame, finder: Finder) -> list[Face]:
-    return [place.cut(frame.grey) for place in finder.find(frame)]
+    return [place.cut(frame) for place in finder.find(frame)]
 
 
 def test_find_returns_the_face_of_a_portrait(finder: Finder) -> None:
@@ -227,3 +227,14 @@ def test_lookout_cuts_what_is_there_now() -> None:
     lookout.faces(seen(0.0))
     (face,) = lookout.faces(seen(0.4, level=93))
     assert face.crop.mean() == pytest.approx(93, abs=3)
+
+
+def test_cut_widens_a_limited_range() -> None:
+    frame = VideoFrame(
+        0.0,
+        np.array([[16, 235], [16, 235]], np.uint8).repeat(24, 0).repeat(24, 1),
+        np.zeros((48, 48, 3), np.uint8),
+        limited=True,
+    )
+    face = Place((0.0, 0.0, 48.0, 48.0), 1.0).cut(frame)
+    assert (face.crop.min(), face.crop.max()) == (0, 255)
