@@ -11,7 +11,6 @@ about a window. The server that plays the cameras runs on the same cores; its co
 Memory: resident (RSS), and with shared pages divided by those who share them (PSS).
 """
 
-import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from rich.table import Table
 
 from benchmarks.feeds import feeds, length_s
 from benchmarks.node import Measured, measure
-from benchmarks.processes import machine, settings
+from benchmarks.processes import arguments, existing, machine, settings
 
 FIRST = (1, 12, 24)
 _CYCLES = 4
@@ -30,10 +29,8 @@ _AGE_S = 1.0
 
 def main() -> None:
     """Print a row for each count, and then the most."""
-    asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("clip", type=Path)
-    asked.add_argument("--yunet", required=True, help="the face detector's model")
-    asked.add_argument("--whisper", default="none", help="a model in faster-whisper's format")
+    asked = arguments(__doc__)
+    asked.add_argument("--whisper", type=existing, help="a model in faster-whisper's format")
     given = asked.parse_args()
     seconds = _CYCLES * length_s(given.clip)
     found: dict[int, Measured] = {}
@@ -65,8 +62,8 @@ def following(tried: Mapping[int, bool]) -> int | None:
     return None if worst - best <= max(1, best // 10) else (best + worst) // 2
 
 
-def _table(clip: str, whisper: str, found: Mapping[int, Measured]) -> Table:
-    words = "" if whisper == "none" else f", Whisper {Path(whisper).name}"
+def _table(clip: str, whisper: Path | None, found: Mapping[int, Measured]) -> Table:
+    words = f", Whisper {whisper.name}" if whisper else ""
     names = ("CPU", "per camera", "RSS MB", "PSS MB", "dropped", "age p50", "p99", "server CPU", "")
     table = Table("cameras", *names, title=f"one node, {clip}{words}")
     for count, each in sorted(found.items()):

@@ -1,5 +1,6 @@
 """Programs in processes of their own: what they say, when, and what they cost. Linux only."""
 
+import argparse
 import os
 import platform
 import subprocess
@@ -131,9 +132,26 @@ def running(module: str, *given: str) -> Iterator[Program]:
         program.stop()
 
 
-def settings(yunet: str, whisper: str = "none") -> list[str]:
+def arguments(about: str | None) -> argparse.ArgumentParser:
+    """Return a command's parser that wants a clip and the face detector's model."""
+    asked = argparse.ArgumentParser(
+        description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    asked.add_argument("clip", type=existing)
+    asked.add_argument("--yunet", type=existing, required=True, help="the face detector's model")
+    return asked
+
+
+def existing(text: str) -> Path:
+    """Read an argument that names a file or folder; refuse what is not there."""
+    if not (path := Path(text)).exists():
+        raise argparse.ArgumentTypeError(f"there is no {text}")
+    return path
+
+
+def settings(yunet: Path, whisper: Path | None = None) -> list[str]:
     """Return the options of `credence` by which the benchmarks run it."""
-    return ["--set", f"faces.model={yunet}", "--set", f"transcript.model={whisper}"]
+    return ["--set", f"faces.model={yunet}", "--set", f"transcript.model={whisper or 'none'}"]
 
 
 def machine() -> str:

@@ -9,7 +9,6 @@ processes, after one that warms the file cache; without Whisper. Memory of `cred
 and with 12 cameras: resident, and with shared pages divided by those who share them (PSS).
 """
 
-import argparse
 import json
 import statistics
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from rich.table import Table
 from benchmarks.ages import Span, closed_s
 from benchmarks.feeds import Feeds, feeds
 from benchmarks.node import measure
-from benchmarks.processes import Program, machine, running, settings
+from benchmarks.processes import Program, arguments, machine, running, settings
 from streamer.config import Config
 
 RUNS = 7
@@ -31,10 +30,7 @@ _HELD_S = 15.0
 
 def main() -> None:
     """Print both tables."""
-    asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("clip", type=Path)
-    asked.add_argument("--yunet", required=True, help="the face detector's model")
-    given = asked.parse_args()
+    given = arguments(__doc__).parse_args()
     options = settings(given.yunet)
     with feeds(given.clip) as server:
         Console().print(_soon(given.clip, server, options))

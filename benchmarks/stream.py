@@ -9,7 +9,6 @@ up with the camera is measured by the stream's time, not the clock's. `credence 
 clip then shows how Credence's time divides (see `benchmarks.replay`).
 """
 
-import argparse
 import statistics
 import time
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from rich.table import Table
 
 from benchmarks import replay
 from benchmarks.feeds import Feeds, feeds, length_s
-from benchmarks.processes import Program, machine, running, settings
+from benchmarks.processes import Program, arguments, machine, running, settings
 
 ROUNDS = 3
 _WARM_S = 1.0
@@ -29,10 +28,7 @@ _CYCLES = 2
 
 def main() -> None:
     """Print both tables."""
-    asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("clip", type=Path)
-    asked.add_argument("--yunet", required=True, help="the face detector's model")
-    given = asked.parse_args()
+    given = arguments(__doc__).parse_args()
     cycle_s = length_s(given.clip)
     with feeds(given.clip) as server:
         ways: dict[str, Callable[[], float]] = {
@@ -43,7 +39,7 @@ def main() -> None:
         rounds = [{name: way() for name, way in ways.items()} for _ in range(ROUNDS)]
     Console().print(_table(given.clip.name, rounds))
     print(machine())
-    replay.show(given.clip, given.yunet)
+    replay.show(given.clip, str(given.yunet))
 
 
 def _table(title: str, rounds: list[dict[str, float]]) -> Table:
@@ -59,7 +55,7 @@ def _table(title: str, rounds: list[dict[str, float]]) -> Table:
     return table
 
 
-def _credence(server: Feeds, yunet: str, wanted_s: float) -> float:
+def _credence(server: Feeds, yunet: Path, wanted_s: float) -> float:
     where = ("run", server.url("now"), "--output", "-")
     with running("streamer.cli", *where, *settings(yunet)) as program:
         program.wait_for(lambda events: len(events) > 0)
@@ -74,8 +70,8 @@ def _decoding(server: Feeds, wanted_s: float) -> float:
         return _per_stream_s(program, wanted_s)
 
 
-def _naive(server: Feeds, yunet: str, wanted_s: float) -> float:
-    with running("benchmarks.naive", server.url("now"), yunet) as program:
+def _naive(server: Feeds, yunet: Path, wanted_s: float) -> float:
+    with running("benchmarks.naive", server.url("now"), str(yunet)) as program:
         return _per_stream_s(program, wanted_s)
 
 

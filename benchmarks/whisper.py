@@ -19,7 +19,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.processes import machine
+from benchmarks.processes import existing, machine
 from engines.window import VoiceWindow
 from streamer.clip import read_sound
 from streamer.config import WHISPER_SIZES
@@ -33,8 +33,8 @@ _THREADS = (1, 2)
 def main() -> None:
     """Print a row for each model and count of threads."""
     asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("folders", metavar="FOLDER", type=Path, nargs="*")
-    asked.add_argument("--clip", type=Path, required=True)
+    asked.add_argument("folders", metavar="FOLDER", type=existing, nargs="*")
+    asked.add_argument("--clip", type=existing, required=True)
     given = asked.parse_args()
     folders = given.folders or list(_fetched())
     if not folders:

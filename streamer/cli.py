@@ -1,6 +1,7 @@
 """The command `credence`."""
 
 import asyncio
+import gc
 import logging
 import os
 import sys
@@ -268,6 +269,7 @@ def _run(work: Coroutine[object, object, T]) -> T:
     import cv2
 
     cv2.setNumThreads(1)  # a pool per camera would cost more than it gains
+    gc.freeze()  # what is loaded by now stays; looking through it again and again costs
     try:
         return asyncio.run(work)
     except KeyboardInterrupt:

@@ -106,6 +106,9 @@ class Video(_Section):
 
     sample_every_s: Annotated[_Real, Field(ge=0.02, le=60)] = 0.4
     """Seconds of the stream between the pictures in which faces are looked for."""
+    decoder: Literal["cpu", "cuda", "vaapi"] = "cpu"
+    """What decodes the pictures of cameras. Where a graphics card cannot, the processor does, and
+    the log says so. `vaapi` needs a PyAV that is built with it: those of PyPI are not."""
 
 
 class Faces(_Section):

@@ -10,8 +10,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 
 import av
+import structlog
+from av.codec.hwaccel import HWAccel, hwdevices_available
 from av.container import InputContainer
 from av.stream import Stream
 
@@ -20,6 +23,8 @@ from streamer.addresses import Address
 from streamer.decode import Decoder, Sampling, Tracks, find_tracks, paced, plain
 from streamer.flow import Epoch, Media, Notice, VideoFrame
 from streamer.picture import PictureWatch
+
+log = structlog.get_logger()
 
 TIMEOUT_S = 10.0
 """A camera that is silent for longer is lost."""
@@ -49,6 +54,8 @@ class Live:
     address: Address
     sampling: Sampling
     timeout_s: float = TIMEOUT_S
+    decoder: str = "cpu"
+    """What decodes pictures: `cpu`, or FFmpeg's name of a kind of device that is to be tried."""
     watch: Callable[[], PictureWatch] = field(default=PictureWatch, repr=False)
 
     def read(self, stop: threading.Event) -> Iterator[Media | Notice]:
@@ -67,6 +74,9 @@ class Live:
             tracks = find_tracks(container)
             if not tracks.all:
                 raise CameraError(self.camera, "it sends neither video nor sound")
+            if device(self.decoder) and tracks.video and not tracks.video.codec_context.is_hwaccel:
+                said = f"{self.decoder} does not decode its pictures, the processor does"
+                log.warning(f"camera {self.camera}: {said}")
             decoder, watch = self._decoder(container, tracks), self.watch()
             for packet in self._packets(container, tracks, stop):
                 for item in decoder.feed(packet):
@@ -129,12 +139,33 @@ class Live:
                 format=address.format,
                 options=address.options(self.timeout_s),
                 timeout=self.timeout_s,
+                hwaccel=device(self.decoder),
             )
         except (av.FFmpegError, OSError, ValueError) as error:
             silent = time.monotonic() - began_s >= self.timeout_s
             problem = _SILENT if silent else _why(error, address)
         # Outside of the handler: what FFmpeg raised holds the address with its password.
         raise CameraError(self.camera, problem)
+
+
+@cache
+def device(kind: str) -> HWAccel | None:
+    """Return what decodes, of FFmpeg's name of a kind of device; None for `cpu`.
+
+    Also None where no such device works here, which is said once.
+    """
+    if kind == "cpu":
+        return None
+    why = "this build of FFmpeg does not know it"
+    if kind in hwdevices_available():
+        try:
+            av.CodecContext.create("h264", "r", hwaccel=HWAccel(kind))
+        except (av.FFmpegError, OSError, RuntimeError) as error:
+            why = plain(error)
+        else:
+            return HWAccel(kind)
+    log.warning(f"{kind} decodes no pictures here, the processor does ({why})")
+    return None
 
 
 _EMPTY = "it sent nothing and ended the connection"

@@ -131,8 +131,9 @@ class _Running:
         self._node, self._finder, self._worker, self._sinks = node, finder, worker, sinks
         self._announcer: Announcer = node.judging.announcer(settings.name)
         self._address = settings.address
-        sampling = Sampling(node.judging.config.video.sample_every_s, finder.small_px)
-        self._source = Live(settings.name, self._address, sampling, node.timeout_s)
+        video = node.judging.config.video
+        sampling = Sampling(video.sample_every_s, finder.small_px)
+        self._source = Live(settings.name, self._address, sampling, node.timeout_s, video.decoder)
         self._reconnect = Reconnector(node.stopping, node.delays)
         self._handover: Handover[Media | Notice] | None = None
         self._limit: asyncio.Timeout | None = None

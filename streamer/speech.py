@@ -52,9 +52,11 @@ class Segmenter:
         pcm = np.concatenate([self._rest, chunk.pcm])
         whole = len(pcm) // _FRAME * _FRAME
         self._rest = pcm[whole:]
-        for frame in pcm[:whole].reshape(-1, _FRAME):
+        frames = pcm[:whole].reshape(-1, _FRAME)
+        energies = np.square(frames, dtype=np.float32).mean(axis=1).tolist()
+        for frame, energy in zip(frames, energies, strict=True):
             self._count += 1
-            yield from self._hear(frame)
+            yield from self._hear(frame, energy)
 
     def close(self) -> Iterator[Utterance]:
         """The sound ends here: yield what is still open."""
@@ -83,8 +85,7 @@ class Segmenter:
     def _ago_s(self, frames: int) -> float:
         return self._origin_s + (self._count - frames) * FRAME_S
 
-    def _hear(self, pcm: npt.NDArray[np.int16]) -> Iterator[Utterance]:
-        energy = float(np.square(pcm, dtype=np.float32).mean())
+    def _hear(self, pcm: npt.NDArray[np.int16], energy: float) -> Iterator[Utterance]:
         loud = self._background.exceeded_by(energy)
         heard = _Heard(pcm, loud and self._webrtc.is_speech(pcm.tobytes(), SAMPLE_RATE_HZ), energy)
         if not self._utterance:

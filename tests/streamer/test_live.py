@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -12,11 +13,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from streamer.addresses import Address
 from streamer.decode import Sampling
 from streamer.flow import AudioChunk, Epoch, Media, Notice, VideoFrame
-from streamer.live import CameraError, Live
+from streamer.live import CameraError, Live, device
 from streamer.picture import PictureWatch
 from tests.media import AS_CAMERAS_DO, write_media
 from tests.rtsp import RtspServer
@@ -94,6 +96,22 @@ def test_rtsp_gives_pictures_and_sound(serve: MakeServer, sound: str, transport:
     assert pictures[0].grey.shape == (48, 64)
     assert abs(int(spectrum.argmax()) - 220) <= 3  # 440 Hz in half a second
     assert transport.upper() in server.transports[0] or transport == "udp"
+
+
+@pytest.mark.parametrize("decoder", ["cuda", "vaapi"])
+def test_the_processor_decodes_where_no_card_does(
+    serve: MakeServer, decoder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamer.live.hwdevices_available", list)  # also where there is a card
+    device.cache_clear()
+    camera = replace(live(serve().url), decoder=decoder)
+    with capture_logs() as logs:
+        media = some(camera) + some(camera)
+    device.cache_clear()
+    assert any(isinstance(item, VideoFrame) for item in media)
+    said = [log["event"] for log in logs if "decodes no pictures" in log["event"]]
+    assert len(said) == 1
+    assert said[0].startswith(f"{decoder} decodes no pictures here, the processor does")
 
 
 def test_rtsp_without_sound(serve: MakeServer) -> None:

@@ -1,0 +1,88 @@
+"""What is decoded of a stream, and what is handed on."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from streamer.decode import Decoder, Sampling, find_tracks
+from streamer.flow import AudioChunk, Epoch, Media, VideoFrame
+from tests.media import write_media
+
+WITH_B_FRAMES = {"bf": "2", "b_strategy": "0", "sc_threshold": "0", "g": "250"}
+
+
+def decoded(path: Path, every_s: float) -> tuple[Decoder, list[Media]]:
+    with av.open(str(path)) as container:
+        tracks = find_tracks(container)
+
+        def begin(number: int, after_s: float) -> Epoch:
+            return Epoch(str(number), datetime.now(UTC), True, True)
+
+        decoder = Decoder("test", tracks, Sampling(every_s, 320), begin)
+        media = [item for packet in container.demux(tracks.all) for item in decoder.feed(packet)]
+        return decoder, media + list(decoder.flush())
+
+
+@pytest.fixture(scope="module")
+def with_b_frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("decode") / "a.mkv"
+    return write_media(path, seconds=4, sound=None, options=WITH_B_FRAMES)
+
+
+def test_frames_that_no_other_refers_to_are_left_out_where_few_are_sampled(
+    with_b_frames: Path,
+) -> None:
+    every, _ = decoded(with_b_frames, 0.04)
+    some, media = decoded(with_b_frames, 0.4)
+    assert every.fed == 100
+    assert some.fed < 80
+    times_s = [item.pts_s for item in media if isinstance(item, VideoFrame)]
+    assert len(times_s) == 10
+    assert [at - 0.4 * step for step, at in enumerate(times_s)] == pytest.approx(
+        [0.06] * 10, abs=0.07
+    )
+
+
+def test_what_is_sampled_is_the_same_picture_with_and_without(with_b_frames: Path) -> None:
+    _, media = decoded(with_b_frames, 0.4)
+    whole = {
+        round(item.pts_s, 2): item.grey
+        for item in decoded(with_b_frames, 0.04)[1]
+        if isinstance(item, VideoFrame)
+    }
+    for item in media:
+        if isinstance(item, VideoFrame):
+            np.testing.assert_array_equal(item.grey, whole[round(item.pts_s, 2)])
+
+
+def test_a_thin_stream_is_decoded_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    write_media(path, seconds=8, rate_hz=5, sound=None, options=WITH_B_FRAMES)
+    decoder, media = decoded(path, 0.4)
+    assert decoder.fed == 40
+    assert sum(isinstance(item, VideoFrame) for item in media) == 20
+
+
+@pytest.mark.parametrize(("codec", "limited"), [("libx264", True), ("mjpeg", False)])
+def test_luma_is_the_decoders_own_and_says_its_range(
+    tmp_path: Path, codec: str, limited: bool
+) -> None:
+    path = write_media(tmp_path / "a.mkv", codec=codec, seconds=0.2, sound=None)
+    frame = next(item for item in decoded(path, 0.4)[1] if isinstance(item, VideoFrame))
+    assert frame.limited is limited
+    with av.open(str(path)) as container:
+        full = next(container.decode(video=0)).to_ndarray(format="gray").astype(float)
+    widened = np.clip((frame.grey.astype(float) - 16) * 255 / 219, 0, 255)
+    np.testing.assert_allclose(widened if limited else frame.grey, full, atol=1)
+
+
+def test_sound_is_handed_on_by_tenths_of_a_second(tmp_path: Path) -> None:
+    path = write_media(tmp_path / "a.mkv", size=None, seconds=1, sound_hz=44_100)
+    chunks = [item for item in decoded(path, 0.4)[1] if isinstance(item, AudioChunk)]
+    assert {len(chunk.pcm) for chunk in chunks[:-1]} == {1600}
+    ends_s = chunks[-1].pts_s + len(chunks[-1].pcm) / 16_000
+    assert sum(len(chunk.pcm) for chunk in chunks) / 16_000 == pytest.approx(ends_s, abs=0.05)
+    assert ends_s == pytest.approx(1.0, abs=0.05)
