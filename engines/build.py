@@ -46,6 +46,7 @@ def key_of(
         machine=machine(gpu),
         driver=gpu.driver if gpu else "",
         versions=target.versions(),
+        policy=policy_of(manifest, bundle).hash,
         data="" if data is None else hashlib.sha256(data.tobytes()).hexdigest(),
     )
 
@@ -130,7 +131,7 @@ def _made(target: Target, job: Job, key: Key, manifest: EngineManifest, tell: Te
             inputs,
             job.precision,
             kind=manifest.kind,
-            policy=_policy(manifest, key.bundle),
+            policy=policy_of(manifest, key.bundle),
             most=job.max_batch,
         )
     except Exception as error:
@@ -147,7 +148,7 @@ def _loaded(target: Target, job: Job) -> Runtime:
         raise PlanError(f"{target.name} does not load: {first_line(error)}") from error
 
 
-def _policy(manifest: EngineManifest, bundle: str) -> Policy:
+def policy_of(manifest: EngineManifest, bundle: str) -> Policy:
     """Return the shipped policy if it was fitted with this engine, else one without thresholds."""
     try:
         return open_policy(BUNDLES / "policy", {manifest.kind: bundle})

@@ -13,6 +13,7 @@ from engines.build import MAX_BATCH
 from engines.build import build as build_plan
 from engines.command import run
 from engines.engine import BUNDLES, bundle_named, engine_manifest, open_engine
+from engines.gpu import device_named
 from engines.job import Precision
 from engines.manifest import (
     BrokenBundleError,
@@ -78,7 +79,11 @@ def verify(
     ] = None,
     device: Annotated[
         str | None,
-        typer.Option(help="auto, cpu, cuda or cuda:N: also say what would run them there."),
+        typer.Option(
+            parser=device_named,
+            metavar="DEVICE",
+            help="auto, cpu, cuda or cuda:N: also say what would run them there.",
+        ),
     ] = None,
 ) -> None:
     """Check that bundles are whole, load here, and still compute what they computed at export."""
@@ -119,7 +124,9 @@ def build(
             " 16 bit) or sentences (.txt, one a line). int8 is calibrated on them."
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cuda or cuda:N: which GPU.")] = "auto",
+    device: Annotated[
+        str, typer.Option(parser=device_named, metavar="DEVICE", help="cuda:N: which GPU.")
+    ] = "auto",
 ) -> None:
     """Build a bundle for this machine, and use it from now on if its verdicts are the same."""
     folder = bundle_named(bundle)

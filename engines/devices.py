@@ -100,7 +100,7 @@ def _cached(bundle: str, manifest: EngineManifest, target: Target, gpu: Gpu | No
     if not found:
         return None
     own = key_of(bundle, manifest, target, "fp32", max_batch=MAX_BATCH, gpu=gpu)
-    fitting = [plan for plan in found if plan.key.same_machine(own)]
+    fitting = [plan for plan in found if plan.key.fits(own)]
     if not fitting and gpu is None:
         raise PlanError(
             f"its plan was built for {found[0].key.machine} or other versions;"
@@ -108,7 +108,16 @@ def _cached(bundle: str, manifest: EngineManifest, target: Target, gpu: Gpu | No
         )
     order = {precision: i for i, precision in enumerate(_FEWEST_BITS)}
     fitting.sort(key=lambda plan: (order[plan.key.precision], -plan.key.max_batch))
-    return fitting[0] if fitting else None
+    if not fitting:
+        return None
+    best = fitting[0]
+    try:
+        plans.check(plans.place(best.key), best)
+    except PlanError:
+        if gpu is None:
+            raise
+        return None  # it is built again, over the damaged one
+    return best
 
 
 def _line(chosen: str, reasons: list[str]) -> str:

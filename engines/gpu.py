@@ -1,6 +1,7 @@
 """The NVIDIA GPUs of this machine, asked of the driver itself: importing torch takes seconds."""
 
 import ctypes
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,13 @@ class Gpu:
     """Of its architecture, such as 9.0."""
     driver: str
     """The driver's version."""
+
+
+def device_named(text: str) -> str:
+    """Return the device if it is one; raise ValueError."""
+    if not re.fullmatch(r"auto|cpu|cuda(:\d{1,2})?", text):
+        raise ValueError("must be auto, cpu, cuda or cuda:N")
+    return text
 
 
 def gpu_named(device: str) -> Gpu:

@@ -19,6 +19,9 @@ from engines.parity import Parity
 
 RECORD = "plan.json"
 
+BUILDER = 1
+"""Counts the ways in which this code has built and compared plans."""
+
 
 class PlanError(CredenceError):
     """A plan cannot be used or made. What runs instead is another runtime."""
@@ -42,7 +45,10 @@ class Key(_Part):
     driver: str
     """Empty on a CPU."""
     versions: dict[str, str]
-    """Of the libraries that build and run it."""
+    """Of the libraries that build it, run it, and that it is compared with."""
+    policy: str
+    """The hash of the policy whose verdicts are compared."""
+    builder: int = BUILDER
     data: str = ""
     """SHA-256 of what it was calibrated on."""
 
@@ -52,13 +58,10 @@ class Key(_Part):
         digest = hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
         return f"{self.kind}-{self.target}-{self.precision}-{digest}"
 
-    def same_machine(self, other: "Key") -> bool:
-        """Whether what one key is for runs where the other's plan was built."""
-        return (self.machine, self.driver, self.versions) == (
-            other.machine,
-            other.driver,
-            other.versions,
-        )
+    def fits(self, other: "Key") -> bool:
+        """Whether two keys differ at most in how the network is built."""
+        how = {"precision", "max_batch", "data"}
+        return self.model_dump(exclude=how) == other.model_dump(exclude=how)
 
 
 class Plan(_Part):
@@ -92,22 +95,27 @@ def read(folder: Path) -> Plan | None:
         return None
     except (OSError, ValidationError, ValueError) as error:
         raise PlanError(f"{folder}: {RECORD} is damaged; build the plan again") from error
+    check(folder, plan)
+    return plan
+
+
+def check(folder: Path, plan: Plan) -> None:
+    """Raise PlanError unless all files of the plan in a folder are whole."""
     for name, expected in plan.files.items():
         path = folder / name
         if not path.is_file() or sha256(path) != expected:
             raise PlanError(f"{folder}: {name} was changed or cut short; build the plan again")
-    return plan
 
 
 def cached(bundle: str, target: str) -> list[Plan]:
-    """Return the usable plans of a bundle for a target, for any machine; damaged ones are left."""
+    """Return the plans of a bundle for a target, of any machine, not refused; files unchecked."""
     found = []
     for record in sorted(root().glob(f"*-{target}-*/{RECORD}")):
-        with suppress(PlanError):
-            plan = read(record.parent)
-            if plan and plan.key.bundle == bundle and plan.key.target == target:
+        with suppress(OSError, ValidationError, ValueError):  # nobody can tell whose it was
+            plan = Plan.model_validate(json.loads(record.read_bytes()))
+            if (plan.key.bundle, plan.key.target, plan.refused) == (bundle, target, ""):
                 found.append(plan)
-    return [plan for plan in found if not plan.refused]
+    return found
 
 
 @contextmanager

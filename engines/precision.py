@@ -14,7 +14,7 @@ from engines.job import Job
 from engines.manifest import MODEL
 from engines.runtime import Batch
 
-_WEIGHED: Final = ("Conv", "Gemm", "MatMul")
+WEIGHED: Final = ("Conv", "Gemm", "MatMul")
 """What is computed in 8 bits: nearly all of the work."""
 _LARGEST_HALF: Final = 65504.0
 
@@ -62,11 +62,10 @@ def folded(path: Path) -> bytes:
 
 def _half(model: bytes) -> bytes:
     """Compute the body in half precision; what comes in and goes out stays single."""
-    import onnx  # noqa: PLC0415
-    from onnx import TensorProto, helper, numpy_helper  # noqa: PLC0415
+    from onnx import TensorProto, helper, numpy_helper, shape_inference  # noqa: PLC0415
 
-    whole = _named(onnx.shape_inference.infer_shapes(onnx.load_from_string(model)))
-    graph, body = whole.graph, set(_body(whole))
+    whole, body = taken_apart(model)
+    graph = shape_inference.infer_shapes(whole).graph
     single = _singles(graph)
 
     def half(name: str) -> str:
@@ -104,18 +103,16 @@ def _half(model: bytes) -> bytes:
 
 def _int8(model: bytes, calibration: Batch, *, plain: bool) -> bytes:
     """Compute most of the body in 8 bits; ``plain``: a zero is 0, and biases are floats."""
-    import onnx  # noqa: PLC0415
     from onnxruntime.quantization import QuantType, quantize_static  # noqa: PLC0415
 
-    graph = _named(onnx.load_from_string(model))
-    body = set(_body(graph))
-    chosen = [n.name for n in graph.graph.node if n.name in body and n.op_type in _WEIGHED]
+    whole, body = taken_apart(model)
+    chosen = [n.name for n in whole.graph.node if n.name in body and n.op_type in WEIGHED]
     with tempfile.TemporaryDirectory() as folder, _quiet():
         out = Path(folder) / MODEL
         quantize_static(
-            graph,
+            whole,
             out,
-            _Rows(graph.graph.input[0].name, calibration),
+            _Rows(whole.graph.input[0].name, calibration),
             nodes_to_quantize=chosen,
             per_channel=True,
             activation_type=QuantType.QInt8,
@@ -144,22 +141,21 @@ def _singles(graph: Any) -> set[str]:
     return names | {i.name for i in graph.initializer if i.data_type == TensorProto.FLOAT}
 
 
-def _named(graph: Any) -> Any:
-    for i, node in enumerate(graph.graph.node):
+def taken_apart(model: bytes) -> tuple[Any, set[str]]:
+    """Return a network, each node named, and the names of those that its embedding depends on."""
+    import onnx  # noqa: PLC0415
+
+    whole = onnx.load_from_string(model)
+    for i, node in enumerate(whole.graph.node):
         node.name = f"{node.op_type}_{i}"
-    return graph
-
-
-def _body(graph: Any) -> Iterator[str]:
-    """Give the name of every node that the embedding depends on."""
-    makers = {output: node for node in graph.graph.node for output in node.output}
-    waiting, seen = ["embedding"], set()
+    makers = {output: node for node in whole.graph.node for output in node.output}
+    waiting, body = ["embedding"], set()
     while waiting:
         node = makers.get(waiting.pop())
-        if node is not None and node.name not in seen:
-            seen.add(node.name)
+        if node is not None and node.name not in body:
+            body.add(node.name)
             waiting += node.input
-            yield node.name
+    return whole, body
 
 
 class _Rows:

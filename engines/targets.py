@@ -48,9 +48,12 @@ class Target:
     """The best first."""
 
     def versions(self) -> dict[str, str]:
-        """Return the versions of its packages; raise MissingPackageError without one."""
+        """Return the versions of its packages; raise MissingPackageError without one.
+
+        ONNX Runtime's too: it folds the network's constants, and plans are compared with it.
+        """
         found = {}
-        for package in self.packages:
+        for package in ("onnxruntime", *self.packages):
             try:
                 found[package] = version(package)
             except PackageNotFoundError:
@@ -69,7 +72,7 @@ TARGETS: Final = {
             "tensorrt",
             "tensorrt",
             "tensorrt",
-            ("torch", "torch-tensorrt"),
+            ("torch", "torch-tensorrt", "tensorrt"),
             gpu=True,
             precisions=("fp16", "fp32"),
         ),
@@ -90,7 +93,7 @@ TARGETS: Final = {
             gpu=False,
             precisions=("fp32", "int8"),
         ),
-        Target("onnx", "onnx", "train", ("onnxruntime",), gpu=False, precisions=("int8",)),
+        Target("onnx", "onnx", "train", (), gpu=False, precisions=("int8",)),
     )
 }
 """In the order in which `auto` takes them: GPU before CPU."""

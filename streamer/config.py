@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from engines.gpu import device_named
 from streamer import addresses
 from streamer.settings import Clash, ConfigError, PathUnless, read
 
@@ -53,12 +54,6 @@ def _camera_url(secret: SecretStr) -> SecretStr:
 def _language(text: str) -> str:
     if not re.fullmatch(r"auto|[a-z]{2,3}", text):
         raise ValueError("must be auto or the code of a language, such as en or de")
-    return text
-
-
-def _device(text: str) -> str:
-    if not re.fullmatch(r"auto|cpu|cuda(:\d{1,2})?", text):
-        raise ValueError("must be auto, cpu, cuda or cuda:N")
     return text
 
 
@@ -168,7 +163,7 @@ class Engines(_Section):
     """Judges what is said, as far as it is transcribed."""
     policy: EngineFolder = "shipped"
     """Decides which verdicts are trusted. Without one, none is."""
-    device: Annotated[str, AfterValidator(_device)] = "auto"
+    device: Annotated[str, AfterValidator(device_named)] = "auto"
     """What the engines run on: `cpu`, `cuda` or `cuda:N` (the first is `cuda:0`); `auto` takes a
     GPU where there is one. What cannot be had is said at start, and the next best runs."""
     batch_within_s: Annotated[_Real, Field(ge=0, le=1)] = 0.02

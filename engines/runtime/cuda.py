@@ -83,7 +83,8 @@ class Cuda:
 
             return _Size(host, given, made, compute)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # Others may use the GPU meanwhile: an engine is swapped while the old one judges.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             made = network(given)
         return _Size(host, given, made, graph.replay)
 
@@ -125,10 +126,9 @@ def make(job: Job) -> None:
 def load(job: Job) -> Cuda:
     """Load the bundle's program on the job's GPU, or on torch's CPU without one."""
     device = device_of(job)
-    if device.type == "cuda":  # fp32 means it: TF32 keeps ten bits
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    network = network_of(job, device)
-    return Cuda(network, example_of(job, device), job.max_batch, f"torch {device} {job.precision}")
+    network, example = network_of(job, device), example_of(job, device)
+    with torch.backends.cudnn.flags(allow_tf32=False):  # fp32 means it: TF32 keeps ten bits
+        return Cuda(network, example, job.max_batch, f"torch {device} {job.precision}")
 
 
 def device_of(job: Job) -> torch.device:
@@ -148,7 +148,20 @@ def network_of(job: Job, device: torch.device) -> nn.Module:
         warnings.simplefilter("ignore")  # of torch's own doing
         program = move_to_device_pass(torch.export.load(job.bundle / PROGRAM), device)
         module = _folded(program.module(check_guards=False))
+        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return module if job.precision == "fp32" else _half_body(module, device)
+
+
+def program_of(job: Job, device: torch.device) -> torch.export.ExportedProgram:
+    """Return the network as a program that says of every tensor in which precision it is."""
+    network = network_of(job, device)
+    example = example_of(job, device).expand(2, *job.rows).contiguous()
+    batch = torch.export.Dim("B", min=1, max=job.max_batch)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as above
+        program = torch.export.export(network, (example,), dynamic_shapes=({0: batch},))
+        typed: torch.export.ExportedProgram = program.run_decompositions()
+    return typed
 
 
 def _folded(module: fx.GraphModule) -> fx.GraphModule:

@@ -2,7 +2,6 @@
 
 import warnings
 
-import torch
 import torch_tensorrt
 
 from engines.job import Job, UnsupportedError
@@ -18,7 +17,7 @@ def make(job: Job) -> None:
     example = cuda.example_of(job, device)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of both libraries' own doing
-        program = typed(job, device)
+        program = cuda.program_of(job, device)
         shapes = [(rows, *job.rows) for rows in (1, job.max_batch, job.max_batch)]
         given = torch_tensorrt.Input(
             min_shape=shapes[0], opt_shape=shapes[1], max_shape=shapes[2], dtype=example.dtype
@@ -29,16 +28,6 @@ def make(job: Job) -> None:
         if not any("_run_on_acc" in name for name, _ in compiled.named_children()):
             raise UnsupportedError("TensorRT takes none of its operators")
         torch_tensorrt.save(compiled, str(job.folder / _FILE), arg_inputs=[example])
-
-
-def typed(job: Job, device: torch.device) -> torch.export.ExportedProgram:
-    """Return the network as a program in which every tensor has the precision it is computed in."""
-    network = cuda.network_of(job, device)
-    example = cuda.example_of(job, device).expand(2, *job.rows).contiguous()
-    batch = torch.export.Dim("B", min=1, max=job.max_batch)
-    program = torch.export.export(network, (example,), dynamic_shapes=({0: batch},))
-    typed: torch.export.ExportedProgram = program.run_decompositions()
-    return typed
 
 
 def load(job: Job) -> cuda.Cuda:

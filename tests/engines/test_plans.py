@@ -1,6 +1,8 @@
 """Plans: built by real libraries, used only if they say the same, and never in the way."""
 
 import json
+import subprocess
+import sys
 import threading
 from importlib.metadata import PackageNotFoundError
 from importlib.util import find_spec
@@ -288,7 +290,9 @@ def test_build_names_the_extra_of_an_absent_package(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def absent(package: str) -> str:
-        raise PackageNotFoundError(package)
+        if package == "openvino":
+            raise PackageNotFoundError(package)
+        return "1.0"
 
     monkeypatch.setattr(targets, "version", absent)
     with pytest.raises(CredenceError, match=r"openvino needs openvino; pip install 'credence\[op"):
@@ -326,6 +330,10 @@ def test_a_cpu_uses_what_was_built_and_builds_nothing(bundle: Path) -> None:
     foreign["key"]["machine"] = "arm64 another"
     record.write_text(json.dumps(foreign))
     said = opened(bundle, "cpu").choice
+    record.write_text(plan.model_dump_json())
+    model = record.parent / MODEL
+    model.write_bytes(model.read_bytes()[:-1])
+    assert "model.onnx was changed or cut short; build" in opened(bundle, "cpu").choice
     assert "openvino: its plan was built for arm64 another or other versions" in said
     assert said.startswith("onnxruntime cpu; not better: ")
 
@@ -400,3 +408,35 @@ def test_judge_all_is_judge_of_each(bundle: Path) -> None:
     for window, opinion in zip(windows, together, strict=True):
         assert opinion.belief == pytest.approx(engine.judge(window).belief, abs=1e-6)
     assert engine.judge_all([]) == []
+
+
+def cli(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "engines.cli", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@needs_openvino
+def test_cli_builds_a_plan_and_says_what_it_will_run(bundle: Path, cache: Path) -> None:
+    done = cli("build", bundle, "--target", "openvino", "--max-batch", "4")
+    assert done.returncode == 0, done.stderr
+    assert "building the face engine for openvino fp32" in done.stderr
+    assert str(cache / "face-openvino-fp32-") in done.stdout
+    assert "100.00% of verdicts equal on 1,024 inputs" in done.stdout
+    said = cli("verify", bundle, "--device", "cpu").stdout.splitlines()
+    assert said[1].startswith("tiny: runs on openvino cpu fp32 (100.00% of verdicts equal")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--target", "coreml"), "'coreml' is no target; there are tensorrt, tensorrt-rtx, cuda,"),
+        (("--target", "onnx"), "int8 is calibrated on your own inputs; name them with --data"),
+        (("--target", "onnx", "--data", "nowhere"), "nowhere: a face engine needs 32 inputs"),
+        (("--target", "cuda", "--device", "tpu"), "must be auto, cpu, cuda or cuda:N"),
+    ],
+)
+def test_cli_refuses_in_one_sentence(bundle: Path, words: tuple[str, ...], said: str) -> None:
+    done = cli("build", bundle, *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
