@@ -3,13 +3,14 @@
 import asyncio
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal, Self
 
 import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from engines.engine import Engine
+from engines.engine import Engine, open_engine
 from engines.errors import CredenceError
 from engines.manifest import Modality
 from engines.verdict import MODALITIES, PolicyMismatchError
@@ -170,7 +171,7 @@ class Swapper:
 
 
 def opened(before: Ensemble, wanted: Wanted, device: str | None = None) -> Ensemble:
-    """Return the ensemble with what is wanted, opened on a device and checked. Blocks.
+    """Return the ensemble with what is wanted, checked and opened on a device. Blocks.
 
     Raises a CredenceError where a bundle is damaged, of another kind or built for other
     preprocessing, does not compute its reference, or where no policy was fitted with the engines.
@@ -179,9 +180,31 @@ def opened(before: Ensemble, wanted: Wanted, device: str | None = None) -> Ensem
     engines = {
         kind: engine
         for kind in MODALITIES
-        if (engine := _engine(kind, choices.get(kind), before.engines, device))
+        if (engine := _checked(kind, choices.get(kind), before.engines.get(kind)))
     }
-    policy = choices.get("policy")
+    ensemble = _decided(engines, choices.get("policy"), before)
+    if device is None:
+        return ensemble
+    # Last, as a plan may have to be built.
+    old = before.engines.values()
+    on_device = {k: e if e in old else open_on(device, e.path, k) for k, e in engines.items()}
+    return replace(ensemble, engines=on_device)
+
+
+def _checked(kind: Modality, choice: str | None, old: Engine | None) -> Engine | None:
+    """Open an engine on the portable runtime, whose reference it is."""
+    if choice is None:
+        return old
+    if (folder := folder_of(choice, kind)) is None:
+        return None
+    engine = open_engine(folder, kind)
+    if old and engine.hash == old.hash:
+        return old
+    verify(engine)
+    return engine
+
+
+def _decided(engines: Mapping[Modality, Engine], policy: str | None, before: Ensemble) -> Ensemble:
     path = before.policy_path if policy is None else folder_of(policy, "policy")
     if policy is None and (engines == before.engines or path is None):
         return Ensemble(engines, before.policy, path)
@@ -195,21 +218,6 @@ def opened(before: Ensemble, wanted: Wanted, device: str | None = None) -> Ensem
         raise SwapRefusedError(
             f"{which} {knows}; also give a policy fitted with it, or none to trust nothing"
         ) from error
-
-
-def _engine(
-    kind: Modality, choice: str | None, before: Mapping[Modality, Engine], device: str | None
-) -> Engine | None:
-    old = before.get(kind)
-    if choice is None:
-        return old
-    if (folder := folder_of(choice, kind)) is None:
-        return None
-    engine = open_on(device, folder, kind)
-    if old and engine.hash == old.hash:
-        return old
-    verify(engine)
-    return engine
 
 
 def _plain(error: Exception) -> str:

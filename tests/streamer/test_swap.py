@@ -1,11 +1,14 @@
 """What is asked for is opened and checked beside what runs; what cannot judge changes nothing."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from engines.manifest import MODEL
+from engines.engine import Engine, open_engine
+from engines.manifest import MODEL, Modality
+from engines.runtime import Batch, Outputs, Runtime
 from streamer.config import Engines
 from streamer.ensemble import Panel, open_ensemble
 from streamer.swap import Answer, Swapper, SwapRefusedError, Wanted
@@ -74,6 +77,19 @@ async def test_what_runs_already_is_not_swapped(panel: Panel) -> None:
         assert panel.sitting is old
 
 
+class Rough:
+    """A runtime that rounds."""
+
+    name, batches = "rough", True
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def __call__(self, batch: Batch) -> Outputs:
+        evidence, embedding = self._runtime(batch)
+        return evidence * 1.1, embedding
+
+
 def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:1000])
 
@@ -107,10 +123,31 @@ async def test_what_cannot_judge_is_refused_in_a_sentence(panel: Panel, tmp_path
         assert panel.sitting is old
 
 
+async def test_new_engines_run_on_the_nodes_device_and_are_checked_on_the_portable_one(
+    panel: Panel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def rough(device: str, folder: Path, kind: Modality) -> Engine:
+        """As half precision is: further from the reference than the portable runtime may be."""
+        asked.append(f"{device} {kind}")
+        engine = open_engine(folder, kind)
+        return replace(engine, runtime=Rough(engine.runtime))
+
+    panel.device = "cuda:0"
+    monkeypatch.setattr("streamer.swap.open_on", rough)
+    await asyncio.to_thread(variant, tmp_path / "face", "face", name="other")
+    refused = await answered(panel, face=tmp_path / "face")
+    assert (refused.outcome, asked) == ("refused", [])  # no plan is built in vain
+    answer = await answered(panel, face=tmp_path / "face", policy="none")
+    assert (answer.outcome, asked) == ("on trial", ["cuda:0 face"])
+    assert isinstance(panel.sitting.engines["face"].runtime, Rough)
+
+
 async def test_a_bug_is_answered_and_logged(
     panel: Panel, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("streamer.swap.open_on", lambda *_: 1 / 0)
+    monkeypatch.setattr("streamer.swap.open_engine", lambda *_: 1 / 0)
     answer = await answered(panel, face="shipped")
     assert answer.outcome == "refused"
     assert answer.sentence.startswith("unexpected: ZeroDivisionError, see the node's log;")
