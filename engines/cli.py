@@ -9,8 +9,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from engines.build import MAX_BATCH
+from engines.build import build as build_plan
 from engines.command import run
-from engines.engine import BUNDLES, bundle_named, open_engine
+from engines.engine import BUNDLES, bundle_named, engine_manifest, open_engine
+from engines.gpu import device_named
+from engines.job import Precision
 from engines.manifest import (
     BrokenBundleError,
     EngineManifest,
@@ -18,6 +22,9 @@ from engines.manifest import (
     check_files,
     read_manifest,
 )
+from engines.plans import PlanError, place
+from engines.samples import read as read_samples
+from engines.targets import target_named
 from engines.verify import verify as verify_engine
 
 app = typer.Typer(
@@ -70,6 +77,14 @@ def verify(
     bundles: Annotated[
         list[Path] | None, typer.Argument(help="Bundles; all shipped ones by default.")
     ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            parser=device_named,
+            metavar="DEVICE",
+            help="auto, cpu, cuda or cuda:N: also say what would run them there.",
+        ),
+    ] = None,
 ) -> None:
     """Check that bundles are whole, load here, and still compute what they computed at export."""
     for folder in [bundle_named(b) for b in bundles or []] or sorted(
@@ -85,6 +100,58 @@ def verify(
             f"{folder.name} {digest}: whole, and within {result.largest_difference:.1e}"
             f" of its reference on {result.inputs} inputs"
         )
+        if device:
+            print(f"{folder.name}: runs on {open_engine(folder, device=device, tell=_tell).choice}")
+
+
+@app.command()
+def build(
+    bundle: Bundle,
+    target: Annotated[
+        str,
+        typer.Option(help="tensorrt, tensorrt-rtx or cuda on a GPU, openvino or onnx on a CPU."),
+    ],
+    precision: Annotated[
+        Precision | None, typer.Option(help="Of the network's body.", show_default="fp16 on a GPU")
+    ] = None,
+    max_batch: Annotated[
+        int, typer.Option(min=1, max=1024, help="Rows at once; more are split.")
+    ] = MAX_BATCH,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder of your own inputs: face crops (.png, .jpg), speech (.wav, 16 kHz, mono,"
+            " 16 bit) or sentences (.txt, one a line). int8 is calibrated on them."
+        ),
+    ] = None,
+    device: Annotated[
+        str, typer.Option(parser=device_named, metavar="DEVICE", help="cuda:N: which GPU.")
+    ] = "auto",
+) -> None:
+    """Build a bundle for this machine, and use it from now on if its verdicts are the same."""
+    folder = bundle_named(bundle)
+    manifest, digest = engine_manifest(folder)
+    plan = build_plan(
+        folder,
+        digest,
+        manifest,
+        target,
+        precision or target_named(target).precisions[0],
+        device=device,
+        max_batch=max_batch,
+        data=read_samples(data, manifest.kind) if data else None,
+        again=True,
+        tell=_tell,
+    )
+    if plan.refused:
+        raise PlanError(
+            f"{folder.name} for {target} {plan.key.precision} is refused: {plan.refused}"
+        )
+    print(f"{folder.name} {digest}: {place(plan.key)}, {plan.parity}")
+
+
+def _tell(sentence: str) -> None:
+    print(sentence, file=sys.stderr)
 
 
 if __name__ == "__main__":

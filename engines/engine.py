@@ -1,13 +1,18 @@
 """An engine: a bundle that has been opened, checked, and is ready to judge windows."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from engines import preprocess
+from engines.devices import Chosen, choose
 from engines.errors import CredenceError
 from engines.fusion import averaging
 from engines.labels import EMOTIONS
 from engines.manifest import (
+    BUNDLES,
     MODEL,
     BrokenBundleError,
     EngineManifest,
@@ -17,12 +22,19 @@ from engines.manifest import (
 )
 from engines.opinion import Opinion
 from engines.preprocess import face, text, voice
-from engines.runtime import Batch, Runtime
+from engines.runtime import Batch, Runtime, stacked
 from engines.runtime.onnx import OnnxCpu
 from engines.window import FaceWindow, TextWindow, VoiceWindow, Window
 
-BUNDLES = Path(__file__).parent / "bundles"
-"""The engines that ship with Credence, a folder each."""
+__all__ = [
+    "BUNDLES",
+    "Engine",
+    "EngineContractError",
+    "bundle_named",
+    "engine_manifest",
+    "open_engine",
+    "tensor",
+]
 
 
 def bundle_named(given: Path) -> Path:
@@ -57,6 +69,8 @@ class Engine:
     hash: str
     """First 16 hexadecimal digits of the manifest's SHA-256, which covers every file."""
     runtime: Runtime
+    choice: str = ""
+    """In a line, for people: what runs it here, and why nothing better."""
 
     def judge(self, window: Window) -> Opinion:
         """Return one opinion over `labels.EMOTIONS` on a window of this engine's kind.
@@ -64,20 +78,55 @@ class Engine:
         A window gives several rows (one per face crop, voice segment or 48 words). They rest on
         the same moment, so their opinions are averaged.
         """
-        evidence, _ = self.runtime(tensor(window))
+        return self.judge_all([window])[0]
+
+    def judge_all(self, windows: Sequence[Window]) -> list[Opinion]:
+        """Return an opinion on each window, by one call of the runtime for all their rows.
+
+        Worth waiting for windows only where `runtime.batches`.
+        """
+        rows = [tensor(window) for window in windows]
+        if not rows:
+            return []
+        evidence, _ = self.runtime(stacked(rows))
+        ends = np.cumsum([len(each) for each in rows])[:-1]
         try:
-            return averaging([Opinion.from_evidence(row) for row in evidence])
+            return [
+                averaging([Opinion.from_evidence(row) for row in each])
+                for each in np.split(evidence, ends)
+            ]
         except ValueError as error:
             raise BrokenBundleError(self.path, f"its network gives nonsense ({error})") from error
 
 
-def open_engine(path: Path, kind: Modality | None = None) -> Engine:
+def open_engine(
+    path: Path,
+    kind: Modality | None = None,
+    device: str | None = None,
+    *,
+    tell: Callable[[str], None] = lambda _: None,
+    lost: Callable[[str], None] = lambda _: None,
+) -> Engine:
     """Open the bundle in a folder for use on this machine.
+
+    ``device`` is `auto`, `cpu`, `cuda` or `cuda:N`, of which the best runtime is taken, which on a
+    GPU may build a plan first and then ``tell`` how far it is; None is the portable runtime
+    whatever else is there, on which engines are certified. ``lost`` is told if a GPU fails later.
 
     Raises BrokenBundleError if it is of another ``kind`` than asked for, or a file is missing,
     damaged or does not load, and EngineContractError if it was made for other labels or other
     preprocessing.
     """
+    manifest, digest = engine_manifest(path, kind)
+    portable = OnnxCpu(path / MODEL, manifest.input.shape)
+    chosen = Chosen(portable, portable.name)
+    if device:
+        chosen = choose(path, digest, manifest, portable, device, tell=tell, lost=lost)
+    return Engine(path, manifest, digest, chosen.runtime, chosen.why)
+
+
+def engine_manifest(path: Path, kind: Modality | None = None) -> tuple[EngineManifest, str]:
+    """Return the manifest and the hash of an engine's bundle, checked; raises as `open_engine`."""
     manifest, digest = read_manifest(path)
     if not isinstance(manifest, EngineManifest) or (kind and manifest.kind != kind):
         raise BrokenBundleError(
@@ -85,7 +134,7 @@ def open_engine(path: Path, kind: Modality | None = None) -> Engine:
         )
     _check_contract(path, manifest)
     check_files(path, manifest.files)
-    return Engine(path, manifest, digest, OnnxCpu(path / MODEL, manifest.input.shape))
+    return manifest, digest
 
 
 def tensor(window: Window) -> Batch:

@@ -22,6 +22,10 @@ from engines.fusion import Rule
 MANIFEST = "engine.json"
 MODEL = "model.onnx"
 REFERENCE = "reference.npz"
+PROGRAM = "program.pt2"
+
+BUNDLES = Path(__file__).parent / "bundles"
+"""The engines that ship with Credence, a folder each."""
 
 Modality = Literal["face", "voice", "text"]
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -29,7 +29,10 @@ def verify(engine: Engine) -> Verified:
     except (OSError, KeyError, ValueError) as error:
         raise BrokenBundleError(engine.path, f"{REFERENCE} cannot be read ({error})") from error
     evidence, _ = engine.runtime(inputs)
-    difference = float(np.abs(_masses(evidence) - _masses(expected)).max())
+    try:
+        difference = float(np.abs(_masses(evidence) - _masses(expected)).max())
+    except ValueError as error:
+        raise BrokenBundleError(engine.path, f"its network gives nonsense ({error})") from error
     if not difference <= TOLERANCE:
         raise BrokenBundleError(
             engine.path,

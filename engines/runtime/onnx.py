@@ -2,21 +2,25 @@
 
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import onnxruntime
 
-from engines.manifest import BrokenBundleError
-from engines.runtime import Batch
+from engines.job import Job
+from engines.manifest import MODEL, BrokenBundleError
+from engines.precision import rewritten
+from engines.runtime import Batch, Outputs
+from engines.runtime.guarded import first_line
 
 
 class OnnxCpu:
     """A network in ONNX Runtime on one CPU thread: a node runs many cameras, not one wide."""
 
-    name = "onnxruntime cpu"
+    batches = False
 
-    def __init__(self, model: Path, shape: tuple[int | None, ...]) -> None:
+    def __init__(
+        self, model: Path, shape: tuple[int | None, ...], name: str = "onnxruntime cpu"
+    ) -> None:
         """Load ``model``, or raise BrokenBundleError if it does not load or take this shape."""
+        self.name = name
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
@@ -27,7 +31,7 @@ class OnnxCpu:
             )
         except Exception as error:  # ONNX Runtime raises its own family, without a common root
             raise BrokenBundleError(
-                model.parent, f"{model.name} does not load in ONNX Runtime ({_sentence(error)})"
+                model.parent, f"{model.name} does not load in ONNX Runtime ({first_line(error)})"
             ) from error
         taken, *others = self._session.get_inputs()
         given = {output.name for output in self._session.get_outputs()}
@@ -39,11 +43,17 @@ class OnnxCpu:
             )
         self._input = taken.name
 
-    def __call__(self, batch: Batch) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    def __call__(self, batch: Batch) -> Outputs:
         """Return evidence (B, K) ≥ 0 and embedding (B, D) of a batch (B, ...)."""
         evidence, embedding = self._session.run(["evidence", "embedding"], {self._input: batch})
         return evidence, embedding
 
 
-def _sentence(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+def make(job: Job) -> None:
+    """Write the network with weights and activations of its body in 8 bits."""
+    (job.folder / MODEL).write_bytes(rewritten(job))
+
+
+def load(job: Job) -> OnnxCpu:
+    """Load what `make` wrote."""
+    return OnnxCpu(job.folder / MODEL, job.shape, f"onnxruntime cpu {job.precision}")

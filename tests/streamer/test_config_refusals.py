@@ -52,6 +52,10 @@ def refusal(text: str, *overrides: str) -> str:
         ),
         ("vad: {hangover_s: }", "1: vad.hangover_s has no value"),
         (
+            "engines: {device: cuda:x}",
+            "1: engines.device must be auto, cpu, cuda or cuda:N, not 'cuda:x'",
+        ),
+        (
             "vad: {aggressiveness: 4}",
             "1: vad.aggressiveness must be a whole number from 0 to 3, not 4",
         ),

@@ -8,8 +8,9 @@ import numpy as np
 from engines.quality import measure
 from engines.window import FaceWindow
 from streamer.config import Engines
+from streamer.ensemble import open_ensemble
 from streamer.flow import Epoch, Window
-from streamer.recognise import judge, open_ensemble
+from streamer.recognise import judge
 from tests.engines.bundle import write_bundle
 
 EPOCH = Epoch("e", datetime.now(UTC), has_video=True, has_audio=True)
@@ -32,3 +33,10 @@ def test_windows_without_speech_have_no_text(tmp_path: Path) -> None:
     assert set(seen.opinions) == {"face"}
     assert seen.absent == {"voice": "no_voice", "text": "no_voice"}
     assert seen.quality == {"face": measure(FACE)}
+
+
+def test_engines_say_what_runs_them(tmp_path: Path) -> None:
+    face = str(write_bundle(tmp_path / "face"))
+    settings = Engines(face=face, voice="none", text="none", policy="none", device="cuda:7")
+    engine = open_ensemble(settings).engines["face"]
+    assert engine.choice.startswith("onnxruntime cpu; not better: there is no ")

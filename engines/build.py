@@ -1,0 +1,156 @@
+"""Bundle → plan: a network built for one machine, and used only if it says the same."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from engines import plans
+from engines.errors import CredenceError
+from engines.gpu import Gpu, gpu_named
+from engines.job import Job, Precision, UnsupportedError
+from engines.manifest import BUNDLES, MODEL, REFERENCE, BrokenBundleError, EngineManifest
+from engines.parity import compare, inputs_for
+from engines.plans import Key, Plan, PlanError
+from engines.runtime import Batch, Runtime
+from engines.runtime.guarded import first_line
+from engines.runtime.onnx import OnnxCpu
+from engines.targets import Target, machine, target_named
+from engines.verdict import UNCERTIFIED, Policy, PolicyMismatchError, open_policy
+
+Tell = Callable[[str], None]
+"""Told in a sentence how far it has come."""
+
+MAX_BATCH = 32
+
+
+def key_of(
+    bundle: str,
+    manifest: EngineManifest,
+    target: Target,
+    precision: Precision,
+    *,
+    max_batch: int,
+    gpu: Gpu | None,
+    data: Batch | None = None,
+) -> Key:
+    """Return the key of a plan; raise MissingPackageError where a package is absent."""
+    return Key(
+        bundle=bundle,
+        kind=manifest.kind,
+        target=target.name,
+        precision=precision,
+        max_batch=max_batch,
+        machine=machine(gpu),
+        driver=gpu.driver if gpu else "",
+        versions=target.versions(),
+        policy=policy_of(manifest, bundle).hash,
+        data="" if data is None else hashlib.sha256(data.tobytes()).hexdigest(),
+    )
+
+
+def build(
+    folder: Path,
+    bundle: str,
+    manifest: EngineManifest,
+    target: str,
+    precision: Precision = "fp32",
+    *,
+    device: str = "auto",
+    max_batch: int = MAX_BATCH,
+    data: Batch | None = None,
+    again: bool = False,
+    tell: Tell = lambda _: None,
+) -> Plan:
+    """Build the bundle (of hash ``bundle``) in ``folder`` for a target, or take it from the cache.
+
+    The plan may be ``refused``: that is remembered, and tried anew only if ``again``. Raises a
+    CredenceError where it cannot be built now: no GPU, no package, no room.
+    """
+    chosen = target_named(target, precision)
+    gpu = gpu_named(device) if chosen.gpu else None
+    key = key_of(bundle, manifest, chosen, precision, max_batch=max_batch, gpu=gpu, data=data)
+    what = f"{manifest.kind} engine for {target} {precision}"
+    with plans.locked(key, lambda: tell(f"waiting: another process builds the {what}")):
+        if (found := _found(key)) and not (found.refused and again):
+            return found
+        tell(f"building the {what}; this is done once")
+        with plans.making() as made:
+            job = Job(folder, manifest.input.shape, precision, max_batch, gpu, made, data)
+            return plans.put(made, _made(chosen, job, key, manifest, tell))
+
+
+def load(folder: Path, manifest: EngineManifest, plan: Plan, gpu: Gpu | None) -> Runtime:
+    """Load a usable plan of the bundle in ``folder``; raise PlanError where that fails."""
+    key = plan.key
+    at = plans.place(key)
+    job = Job(folder, manifest.input.shape, key.precision, key.max_batch, gpu, at)
+    target = target_named(key.target, key.precision)
+    return _loaded(target, job)
+
+
+def reference_of(folder: Path) -> Batch:
+    """Return the reference inputs (n, ...) of the bundle in a folder."""
+    try:
+        with np.load(folder / REFERENCE) as reference:
+            inputs: Batch = reference["inputs"]
+    except (OSError, KeyError, ValueError) as error:
+        raise BrokenBundleError(folder, f"{REFERENCE} cannot be read ({error})") from error
+    return inputs
+
+
+def _found(key: Key) -> Plan | None:
+    try:
+        return plans.read(plans.place(key))
+    except PlanError:  # it is built again, over the damaged one
+        return None
+
+
+def _made(target: Target, job: Job, key: Key, manifest: EngineManifest, tell: Tell) -> Plan:
+    """Make the plan's files, run them, compare."""
+    try:
+        backend = target.backend()
+        backend.make(job)
+    except UnsupportedError as error:
+        return Plan(key=key, refused=str(error))
+    except CredenceError:
+        raise
+    except Exception as error:  # every library raises its own family
+        raise PlanError(
+            f"the {manifest.kind} engine cannot be built for {target.name}: {first_line(error)}"
+        ) from error
+    fast, portable = _loaded(target, job), OnnxCpu(job.bundle / MODEL, job.shape)
+    inputs = inputs_for(reference_of(job.bundle), job.calibration)
+    tell(f"comparing {target.name} with {portable.name} on {len(inputs):,} inputs")
+    try:
+        parity = compare(
+            fast,
+            portable,
+            inputs,
+            job.precision,
+            kind=manifest.kind,
+            policy=policy_of(manifest, key.bundle),
+            most=job.max_batch,
+        )
+    except Exception as error:
+        raise PlanError(f"{fast.name} does not run: {first_line(error)}") from error
+    return Plan(key=key, parity=parity, refused=parity.refusal)
+
+
+def _loaded(target: Target, job: Job) -> Runtime:
+    try:
+        return target.backend().load(replace(job, calibration=None))
+    except CredenceError:
+        raise
+    except Exception as error:  # as above
+        raise PlanError(f"{target.name} does not load: {first_line(error)}") from error
+
+
+def policy_of(manifest: EngineManifest, bundle: str) -> Policy:
+    """Return the shipped policy if it was fitted with this engine, else one without thresholds."""
+    try:
+        return open_policy(BUNDLES / "policy", {manifest.kind: bundle})
+    except PolicyMismatchError:
+        return UNCERTIFIED

@@ -1,0 +1,442 @@
+"""Plans: built by real libraries, used only if they say the same, and never in the way."""
+
+import json
+import subprocess
+import sys
+import threading
+from importlib.metadata import PackageNotFoundError
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engines import build as building
+from engines import gpu, plans, targets
+from engines.build import build, reference_of
+from engines.engine import BUNDLES, Engine, engine_manifest, open_engine
+from engines.errors import CredenceError
+from engines.gpu import Gpu
+from engines.job import Job, Precision, UnsupportedError
+from engines.manifest import MODEL, Modality
+from engines.opinion import Opinion
+from engines.parity import INPUTS, Parity, compare, inputs_for
+from engines.plans import Plan, PlanError
+from engines.preprocess import text
+from engines.runtime import Batch, Outputs
+from engines.runtime.onnx import OnnxCpu
+from engines.verdict import UNCERTIFIED
+from engines.window import FaceWindow
+from tests.engines.bundle import write_bundle
+
+needs_openvino = pytest.mark.skipif(not find_spec("openvino"), reason="openvino is not installed")
+H200 = Gpu(0, "NVIDIA H200", "9.0", "580.1")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "credence" / "plans"
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    return write_bundle(tmp_path / "tiny")
+
+
+class Fake:
+    """A runtime that scales what the portable one says; a GPU's, for all that anyone can tell."""
+
+    name = "fake gpu"
+    batches = True
+
+    def __init__(self, bundle: Path, scale: float = 1.0) -> None:
+        self._portable = open_engine(bundle).runtime
+        self.scale, self.calls, self.error = scale, 0, None
+
+    scale: float
+    error: Exception | None
+
+    def __call__(self, batch: Batch) -> Outputs:
+        self.calls += 1
+        if self.error:
+            raise self.error
+        evidence, embedding = self._portable(batch)
+        return evidence * np.float32(self.scale), embedding
+
+
+class FakeBackend:
+    """Stands for the libraries of a GPU."""
+
+    def __init__(self, runtime: Fake) -> None:
+        self.runtime, self.made = runtime, 0
+        self.failure: Exception | None = None
+
+    def make(self, job: Job) -> None:
+        self.made += 1
+        if self.failure:
+            raise self.failure
+        (job.folder / "network.engine").write_bytes(b"engine" * 100)
+
+    def load(self, job: Job) -> Fake:
+        return self.runtime
+
+
+@pytest.fixture
+def backend(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> FakeBackend:
+    """A machine with one GPU, and of all libraries for it only TensorRT for RTX."""
+    made = FakeBackend(Fake(bundle))
+
+    def version(package: str) -> str:
+        if package == "torch-tensorrt":
+            raise PackageNotFoundError(package)
+        return "1.0"
+
+    monkeypatch.setattr(gpu, "gpus", lambda: (H200,))
+    monkeypatch.setattr(targets, "version", version)
+    monkeypatch.setattr(targets.Target, "backend", lambda _: made)
+    return made
+
+
+def built(bundle: Path, target: str = "tensorrt-rtx", **how: object) -> Plan:
+    manifest, digest = engine_manifest(bundle)
+    return build(bundle, digest, manifest, target, **{"precision": "fp16", **how})  # type: ignore[arg-type]
+
+
+def opened(bundle: Path, device: str = "auto", told: list[str] | None = None) -> Engine:
+    lost = told.append if told is not None else (lambda _: None)
+    return open_engine(bundle, device=device, lost=lost)
+
+
+def test_a_plan_is_built_at_first_use_and_then_taken_from_the_cache(
+    bundle: Path, backend: FakeBackend
+) -> None:
+    told: list[str] = []
+    first = open_engine(bundle, device="auto", tell=told.append)
+    assert told[0] == "building the face engine for tensorrt-rtx fp16; this is done once"
+    assert first.choice.startswith("fake gpu (100.00% of verdicts equal on 1,024 inputs")
+    assert "tensorrt needs torch-tensorrt; pip install 'credence[tensorrt]'" in first.choice
+    assert first.runtime.batches
+    again = open_engine(bundle, device="cuda:0", tell=told.append)
+    assert (again.choice, backend.made, len(told)) == (first.choice, 1, 2)
+
+
+def test_a_plan_that_says_something_else_is_refused_once(
+    bundle: Path, backend: FakeBackend
+) -> None:
+    backend.runtime.scale = 1.2
+    for _ in range(2):
+        engine = opened(bundle)
+        assert engine.runtime.name == "onnxruntime cpu"
+        assert "its opinions differ by up to" in engine.choice
+    assert backend.made == 4  # once in each precision, by the two targets that are installed
+    plan = built(bundle)
+    assert plan.parity is not None
+    assert plan.parity.refusal == plan.refused
+    assert backend.made == 4
+    assert not plan.files
+    backend.runtime.scale = 1.0
+    assert not built(bundle, again=True).refused
+
+
+def test_an_unsupported_operator_is_remembered_and_the_next_best_runs(
+    bundle: Path, backend: FakeBackend
+) -> None:
+    backend.failure = UnsupportedError("TensorRT cannot read it: no importer for TopK")
+    for _ in range(2):
+        assert "fp16: TensorRT cannot read it: no importer for TopK" in opened(bundle).choice
+    assert backend.made == 4
+
+
+def test_what_a_library_raises_is_a_sentence_and_not_remembered(
+    bundle: Path, backend: FakeBackend
+) -> None:
+    backend.failure = RuntimeError("CUDA out of memory.\nmore")
+    for made in (2, 4):  # one precision of each target: another would fail alike
+        engine = opened(bundle)
+        assert "cannot be built for tensorrt-rtx: CUDA out of memory" in engine.choice
+        assert engine.runtime.name == "onnxruntime cpu"
+        assert backend.made == made
+
+
+def test_a_gpu_that_is_lost_costs_no_window(bundle: Path, backend: FakeBackend) -> None:
+    told: list[str] = []
+    engine, portable = opened(bundle, told=told), open_engine(bundle)
+    window = FaceWindow(0, 1, np.tile(np.arange(48, dtype=np.uint8), (2, 48, 1)))
+    assert engine.runtime.name == "fake gpu"
+    backend.runtime.error = RuntimeError("CUDA error: device lost\nand more")
+    calls = backend.runtime.calls
+    for _ in range(3):
+        found = engine.judge(window)
+        np.testing.assert_array_equal(found.belief, portable.judge(window).belief)
+    assert told == [
+        "fake gpu is lost (CUDA error: device lost); onnxruntime cpu goes on, start again"
+    ]
+    assert (backend.runtime.calls, engine.runtime.name) == (calls + 1, "onnxruntime cpu")
+    assert not engine.runtime.batches
+
+
+def test_a_gpu_that_gives_nonsense_is_lost(bundle: Path, backend: FakeBackend) -> None:
+    told: list[str] = []
+    engine = opened(bundle, told=told)
+    backend.runtime.scale = float("nan")
+    window = FaceWindow(0, 1, np.ones((1, 48, 48), np.uint8))
+    assert np.isfinite(engine.judge(window).belief).all()
+    assert "it gives nonsense" in told[0]
+
+
+def test_a_truncated_plan_is_built_again(bundle: Path, backend: FakeBackend) -> None:
+    file = plans.place(built(bundle).key) / "network.engine"
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(PlanError, match=r"network\.engine was changed or cut short"):
+        plans.read(file.parent)
+    assert opened(bundle).runtime.name == "fake gpu"
+    assert backend.made == 2
+    (file.parent / plans.RECORD).write_text('{"format":')
+    assert opened(bundle).runtime.name == "fake gpu"
+    assert backend.made == 3
+
+
+def test_a_plan_of_another_gpu_or_driver_is_not_used(
+    bundle: Path, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(bundle)
+    monkeypatch.setattr(gpu, "gpus", lambda: (Gpu(0, "NVIDIA L4", "8.9", "580.1"),))
+    opened(bundle)
+    monkeypatch.setattr(gpu, "gpus", lambda: (Gpu(0, "NVIDIA L4", "8.9", "590.1"),))
+    opened(bundle)
+    assert backend.made == 3
+
+
+def test_a_cache_that_cannot_be_written_leaves_the_portable_engine(
+    bundle: Path, backend: FakeBackend, cache: Path
+) -> None:
+    cache.parent.mkdir(parents=True)
+    cache.write_text("in the way")
+    engine = opened(bundle)
+    assert engine.runtime.name == "onnxruntime cpu"
+    assert f"{cache} cannot be written (" in engine.choice
+    assert "XDG_CACHE_HOME" in engine.choice
+    with pytest.raises(PlanError, match="cannot be written"):
+        built(bundle)
+
+
+def test_a_disk_that_fills_up_leaves_nothing_half_made(
+    bundle: Path, backend: FakeBackend, cache: Path
+) -> None:
+    backend.failure = OSError(28, "No space left on device")
+    with pytest.raises(PlanError, match="No space left on device"):
+        built(bundle)
+    assert not [path for path in cache.iterdir() if path.is_dir()]
+
+
+def test_the_second_of_two_waits_and_takes_what_the_first_built(
+    bundle: Path, backend: FakeBackend
+) -> None:
+    manifest, digest = engine_manifest(bundle)
+    key = building.key_of(
+        digest, manifest, targets.TARGETS["tensorrt-rtx"], "fp16", max_batch=32, gpu=H200
+    )
+    waits, told = threading.Event(), []
+
+    def tell(sentence: str) -> None:
+        told.append(sentence)
+        waits.set()
+
+    taken: list[Plan] = []
+    second = threading.Thread(target=lambda: taken.append(built(bundle, tell=tell)))
+    with plans.locked(key, lambda: None):
+        second.start()
+        assert waits.wait(5)
+        with plans.making() as made:
+            (made / "network.engine").write_bytes(b"of the first")
+            first = plans.put(made, Plan(key=key))
+    second.join(5)
+    assert told == ["waiting: another process builds the face engine for tensorrt-rtx fp16"]
+    assert (taken, backend.made) == ([first], 0)
+
+
+def test_without_a_driver_the_portable_engine_says_so(bundle: Path) -> None:
+    if gpu.gpus():
+        pytest.skip("this machine has a GPU")
+    for device in ("auto", "cuda", "cuda:1"):
+        assert opened(bundle, device).choice == (
+            "onnxruntime cpu; not better: there is no NVIDIA GPU with a driver on this machine"
+        )
+    assert opened(bundle, "cpu").choice == "onnxruntime cpu"
+    with pytest.raises(CredenceError, match="no NVIDIA GPU"):
+        built(bundle, "cuda")
+
+
+def test_a_gpu_that_is_not_there_is_named(bundle: Path, backend: FakeBackend) -> None:
+    assert "there is no GPU 3, only 1 (cuda:0 is the first)" in opened(bundle, "cuda:3").choice
+
+
+@pytest.mark.parametrize(
+    ("target", "precision", "said"),
+    [
+        ("coreml", "fp32", "'coreml' is no target; there are tensorrt, "),
+        ("openvino", "fp16", "openvino has no fp16, only fp32, int8"),
+    ],
+)
+def test_build_refuses_what_there_is_not(
+    bundle: Path, target: str, precision: Precision, said: str
+) -> None:
+    with pytest.raises(CredenceError, match=said):
+        built(bundle, target, precision=precision)
+
+
+def test_build_names_the_extra_of_an_absent_package(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(package: str) -> str:
+        if package == "openvino":
+            raise PackageNotFoundError(package)
+        return "1.0"
+
+    monkeypatch.setattr(targets, "version", absent)
+    with pytest.raises(CredenceError, match=r"openvino needs openvino; pip install 'credence\[op"):
+        built(bundle, "openvino", precision="fp32")
+
+
+@needs_openvino
+@pytest.mark.parametrize("kind", ["face", "voice", "text"])
+def test_openvino_says_what_onnx_runtime_says(kind: Modality) -> None:
+    from engines.runtime import openvino
+
+    folder = BUNDLES / kind
+    manifest, _ = engine_manifest(folder)
+    job = Job(folder, manifest.input.shape, "fp32", 8, None, plans.root())
+    job.folder.mkdir(parents=True)
+    openvino.make(job)
+    portable = OnnxCpu(folder / MODEL, job.shape)
+    inputs = inputs_for(reference_of(folder))[:40]
+    parity = compare(
+        openvino.load(job), portable, inputs, "fp32", kind=kind, policy=UNCERTIFIED, most=8
+    )
+    assert (parity.refusal, parity.equal) == ("", 1.0)
+    assert parity.largest_difference < 1e-4
+
+
+@needs_openvino
+def test_a_cpu_uses_what_was_built_and_builds_nothing(bundle: Path) -> None:
+    assert opened(bundle, "cpu").runtime.name == "onnxruntime cpu"
+    plan = built(bundle, "openvino", precision="fp32")
+    engine = opened(bundle, "cpu")
+    assert (engine.runtime.name, plan.refused) == ("openvino cpu fp32", "")
+    assert open_engine(bundle).runtime.name == "onnxruntime cpu"
+    record = plans.place(plan.key) / plans.RECORD
+    foreign = json.loads(record.read_text())
+    foreign["key"]["machine"] = "arm64 another"
+    record.write_text(json.dumps(foreign))
+    said = opened(bundle, "cpu").choice
+    record.write_text(plan.model_dump_json())
+    model = record.parent / MODEL
+    model.write_bytes(model.read_bytes()[:-1])
+    assert "model.onnx was changed or cut short; build" in opened(bundle, "cpu").choice
+    assert "openvino: its plan was built for arm64 another or other versions" in said
+    assert said.startswith("onnxruntime cpu; not better: ")
+
+
+def test_int8_needs_data_and_is_calibrated_on_it(bundle: Path) -> None:
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    with pytest.raises(CredenceError, match="name them with --data"):
+        built(bundle, "onnx", precision="int8")
+    rows = np.random.default_rng(3).normal(size=(64, 1, 48, 48)).astype(np.float32)
+    plan = built(bundle, "onnx", precision="int8", data=rows)
+    assert plan.parity is not None
+    assert plan.parity.inputs == INPUTS + len(rows)
+    assert plan.parity.largest_difference > 1e-6  # it is another network
+    assert plan.key.data
+
+
+@pytest.mark.parametrize("kind", ["face", "voice", "text"])
+def test_half_precision_of_the_body_is_close(kind: Modality, tmp_path: Path) -> None:
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    from engines.precision import rewritten
+
+    folder = BUNDLES / kind
+    manifest, _ = engine_manifest(folder)
+    half = rewritten(Job(folder, manifest.input.shape, "fp16", 8, None, tmp_path))
+    (tmp_path / MODEL).write_bytes(half)
+    inputs = inputs_for(reference_of(folder))[:12]
+    single, _ = OnnxCpu(folder / MODEL, manifest.input.shape)(inputs)
+    found, _ = OnnxCpu(tmp_path / MODEL, manifest.input.shape)(inputs)
+    beliefs = [Opinion.from_evidence(evidence).belief for evidence in (single, found)]
+    assert 0 < np.abs(beliefs[0] - beliefs[1]).max() < 1e-2
+    assert len(half) < (folder / MODEL).stat().st_size * 5
+
+
+def test_variations_differ_and_repeat() -> None:
+    for kind in ("face", "text"):
+        reference = reference_of(BUNDLES / kind)
+        varied = inputs_for(reference)
+        assert varied.shape == (INPUTS, *reference.shape[1:])
+        assert varied.dtype == reference.dtype
+        assert len(np.unique(varied.reshape(INPUTS, -1), axis=0)) > INPUTS * 0.99
+        np.testing.assert_array_equal(varied, inputs_for(reference))
+    assert varied.max() < text.BUCKETS
+
+
+@pytest.mark.parametrize(
+    ("difference", "equal", "said"),
+    [
+        (1e-4, 1.0, ""),
+        (1e-4, 1023 / 1024, ""),
+        (1e-4, 1022 / 1024, "only 99.80% of its verdicts are ONNX Runtime's, less than 99.9%"),
+        (2e-3, 1.0, "its opinions differ by up to 0.002 from ONNX Runtime's, more than 0.001"),
+        (float("nan"), 1.0, "its opinions differ by up to nan"),
+    ],
+)
+def test_parity_refuses_other_opinions_and_other_verdicts(
+    difference: float, equal: float, said: str
+) -> None:
+    parity = Parity(
+        inputs=1024, largest_difference=difference, tolerance=1e-3, equal=equal, policy="none"
+    )
+    assert parity.refusal.startswith(said)
+    assert bool(parity.refusal) == bool(said)
+
+
+def test_judge_all_is_judge_of_each(bundle: Path) -> None:
+    engine, random = open_engine(bundle), np.random.default_rng(5)
+    windows = [
+        FaceWindow(0, 1, random.integers(0, 255, (n, 48, 48)).astype(np.uint8)) for n in (1, 4, 2)
+    ]
+    together = engine.judge_all(windows)
+    assert len(together) == 3
+    for window, opinion in zip(windows, together, strict=True):
+        assert opinion.belief == pytest.approx(engine.judge(window).belief, abs=1e-6)
+    assert engine.judge_all([]) == []
+
+
+def cli(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "engines.cli", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@needs_openvino
+def test_cli_builds_a_plan_and_says_what_it_will_run(bundle: Path, cache: Path) -> None:
+    done = cli("build", bundle, "--target", "openvino", "--max-batch", "4")
+    assert done.returncode == 0, done.stderr
+    assert "building the face engine for openvino fp32" in done.stderr
+    assert str(cache / "face-openvino-fp32-") in done.stdout
+    assert "100.00% of verdicts equal on 1,024 inputs" in done.stdout
+    said = cli("verify", bundle, "--device", "cpu").stdout.splitlines()
+    assert said[1].startswith("tiny: runs on openvino cpu fp32 (100.00% of verdicts equal")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--target", "coreml"), "'coreml' is no target; there are tensorrt, tensorrt-rtx, cuda,"),
+        (("--target", "onnx"), "int8 is calibrated on your own inputs; name them with --data"),
+        (("--target", "onnx", "--data", "nowhere"), "nowhere: a face engine needs 32 inputs"),
+        (("--target", "cuda", "--device", "tpu"), "must be auto, cpu, cuda or cuda:N"),
+    ],
+)
+def test_cli_refuses_in_one_sentence(bundle: Path, words: tuple[str, ...], said: str) -> None:
+    done = cli("build", bundle, *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
