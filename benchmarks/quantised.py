@@ -8,8 +8,6 @@ samples. CPU time per row is the median over single rows. Equal verdicts have th
 are trusted or not alike.
 """
 
-import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -23,6 +21,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.processes import machine
 from engines.engine import BUNDLES, Engine, open_engine, tensor
 from engines.job import Job
 from engines.labels import EMOTIONS
@@ -68,7 +67,7 @@ def main(data: Path) -> None:
             plain = plain or found
             table.add_row(f"{kind}, {form}", *_row(found, plain, samples))
     Console(width=120).print(table)
-    print(f"{platform.machine()}, {os.cpu_count()} cores, one thread")
+    print(f"{machine()}, one thread")
 
 
 def _forms(engine: Engine, training: Samples) -> Iterator[tuple[str, Engine]]:

@@ -4,18 +4,17 @@
 
 Every runtime of an encoder is given the same rows in turns, so that a busy machine slows all of
 them alike. CPU runtimes have one thread, as in a node, and are measured in CPU time, which other
-programs do not lengthen; GPU runtimes in wall time, copies to the GPU and back included.
+programs do not lengthen; GPU runtimes in wall time, copies to the GPU and back included. "apart" is
+the largest difference of a belief from ONNX Runtime's.
 Where there is a GPU, plans are built first for every target that is installed. `--compile` adds
 torch.compile, which takes half a minute per encoder.
 """
 
 import argparse
-import os
-import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,12 +23,14 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.processes import machine
 from engines.build import build, load, reference_of
 from engines.engine import BUNDLES, engine_manifest
 from engines.errors import CredenceError
 from engines.gpu import Gpu, gpu_named
 from engines.job import Job, Precision
 from engines.manifest import MODEL, EngineManifest
+from engines.opinion import Opinion
 from engines.parity import inputs_for
 from engines.runtime import Batch
 from engines.runtime.guarded import first_line
@@ -40,7 +41,7 @@ from engines.verdict import MODALITIES
 ROUNDS = 7
 WARM_UPS = 3
 
-Run = Callable[[Batch], object]
+Run = Callable[[Batch], Sequence[Any]]
 
 
 def main() -> None:
@@ -62,7 +63,8 @@ def main() -> None:
             except Exception as error:  # whatever a library cannot do here, the others can
                 runs[name] = first_line(error)
         _print(kind, runs, reference_of(BUNDLES / kind), given.batches)
-    print(_machine(gpu))
+    on = f"; {gpu.name}, driver {gpu.driver}" if gpu else ""
+    print(f"{machine()}, one thread each{on}")
 
 
 def _runtimes(
@@ -78,6 +80,7 @@ def _runtimes(
 
     yield "ONNX Runtime, CPU", lambda: OnnxCpu(folder / MODEL, manifest.input.shape)
     yield "OpenVINO, CPU", lambda: _openvino(folder, manifest)
+    yield "OpenVINO as it comes, CPU", lambda: _openvino_as_it_comes(folder)
     yield "torch eager, CPU", lambda: _eager(folder, "cpu")
     lazily = (lambda: _compiled(folder)) if compiled else refused("left out, name --compile")
     yield "torch.compile, CPU", lazily
@@ -96,6 +99,16 @@ def _openvino(folder: Path, manifest: EngineManifest) -> Run:
         job = Job(folder, manifest.input.shape, "fp32", 64, None, Path(made))
         backend.make(job)
         return backend.load(job)
+
+
+def _openvino_as_it_comes(folder: Path) -> Run:
+    """Run it in the precision that it prefers, which on some processors is bfloat16."""
+    import openvino
+
+    core = openvino.Core()
+    model = core.compile_model(core.read_model(folder / MODEL), "CPU", {"INFERENCE_NUM_THREADS": 1})
+    request, output = model.create_infer_request(), model.output("evidence")
+    return lambda batch: [request.infer({0: batch})[output]]
 
 
 def _plan(
@@ -134,7 +147,7 @@ def _compiled(folder: Path) -> Run:
 def _on_torch(network: Any, device: str) -> Run:
     import torch
 
-    def run(batch: Batch) -> object:
+    def run(batch: Batch) -> list[Any]:
         with torch.inference_mode():
             return [made.cpu() for made in network(torch.from_numpy(batch).to(device))]
 
@@ -145,22 +158,30 @@ def _print(kind: str, runs: dict[str, Run | str], reference: Batch, sizes: list[
     rows, at = inputs_for(reference), 32 if 32 in sizes else sizes[-1]
     able = {name: run for name, run in runs.items() if not isinstance(run, str)}
     spent = {size: _milliseconds(able, rows[:size]) for size in sizes}
-    heads = (*(f"ms, {size}" for size in sizes), f"rows/s, {sizes[-1]}", f"× eager, {at}")
+    heads = (*(f"ms, {size}" for size in sizes), f"rows/s, {sizes[-1]}", f"× eager, {at}", "apart")
+    expected = next(iter(able.values()))(rows[: sizes[-1]])
     table = Table(f"{kind}, batch of", *heads)
-    for name in able:
+    for name, run in able.items():
         eager = spent[at].get(f"torch eager, {name[-3:]}", float("nan"))
         table.add_row(
             name,
             *(f"{spent[size][name]:.2f}" for size in sizes),
             f"{sizes[-1] / spent[sizes[-1]][name] * 1e3:,.0f}",
             f"{eager / spent[at][name]:.1f}",
+            f"{_apart(run(rows[: sizes[-1]]), expected):.0e}",
         )
-    Console(width=100).print(table)
+    Console(width=110).print(table)
     absent: dict[str, list[str]] = {}
     for name in runs.keys() - able.keys():
         absent.setdefault(str(runs[name]), []).append(name)
     for why, names in sorted(absent.items()):
         print(f"not measured: {'; '.join(sorted(names))}: {why}")
+
+
+def _apart(found: Sequence[Any], expected: Sequence[Any]) -> float:
+    """Return the largest difference of a belief from ONNX Runtime's."""
+    beliefs = [Opinion.from_evidence(np.asarray(made[0])).belief for made in (found, expected)]
+    return float(np.abs(beliefs[0] - beliefs[1]).max())
 
 
 def _milliseconds(runs: dict[str, Run], batch: Batch) -> dict[str, float]:
@@ -174,14 +195,6 @@ def _milliseconds(runs: dict[str, Run], batch: Batch) -> dict[str, float]:
             if i >= WARM_UPS:
                 taken[name].append((clock() - began) * 1e3)
     return {name: statistics.median(times) for name, times in taken.items()}
-
-
-def _machine(gpu: Gpu | None) -> str:
-    on = f"{gpu.name}, driver {gpu.driver}, " if gpu else ""
-    return (
-        f"{on}{platform.machine()}, {os.cpu_count()} cores, one thread each,"
-        f" Python {platform.python_version()}, numpy {np.__version__}"
-    )
 
 
 if __name__ == "__main__":
