@@ -73,7 +73,7 @@ async def _one(path: Path, player: Replay, worker: Worker) -> list[float]:
             noted(aiter(media)),
             config=settings,
             finder=player.finder,
-            ensemble=judging.ensemble,
+            panel=judging.panel,
             announcer=judging.announcer("bench"),
             worker=worker,
         )

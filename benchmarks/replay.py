@@ -22,6 +22,7 @@ from rich.table import Table
 
 from benchmarks.processes import machine
 from streamer.config import Config, Faces, Transcript
+from streamer.ensemble import Ensemble
 from streamer.event import EmotionEvent
 from streamer.faces import Finder, Lookout
 from streamer.flow import (
@@ -34,7 +35,7 @@ from streamer.flow import (
     VideoFrame,
     Window,
 )
-from streamer.recognise import Ensemble, judge
+from streamer.recognise import judge
 from streamer.replay import open_replay
 from streamer.source import Recording
 from streamer.speech import Segmenter
@@ -72,7 +73,7 @@ def show(path: Path, yunet: str) -> None:
     cv2.setNumThreads(1)
     config = Config(faces=Faces(model=yunet), transcript=Transcript(model="none"))
     player = open_replay(config)
-    ensemble, finder = player.judging.ensemble, player.finder
+    ensemble, finder = player.judging.panel.sitting, player.finder
     recording = Recording(path, config.video.sample_every_s, finder.small_px)
     media = list(recording.read(threading.Event()))
     length_s = max(item.pts_s for item in media if isinstance(item, AudioChunk | VideoFrame))

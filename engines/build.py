@@ -5,14 +5,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from engines import plans
 from engines.errors import CredenceError
 from engines.gpu import Gpu, gpu_named
 from engines.job import Job, Precision, UnsupportedError
-from engines.manifest import BUNDLES, MODEL, REFERENCE, BrokenBundleError, EngineManifest
-from engines.parity import compare, inputs_for
+from engines.manifest import BUNDLES, MODEL, EngineManifest
+from engines.parity import compare, inputs_for, reference_of
 from engines.plans import Key, Plan, PlanError
 from engines.runtime import Batch, Runtime
 from engines.runtime.guarded import first_line
@@ -91,16 +89,6 @@ def load(folder: Path, manifest: EngineManifest, plan: Plan, gpu: Gpu | None) ->
     return _loaded(target, job)
 
 
-def reference_of(folder: Path) -> Batch:
-    """Return the reference inputs (n, ...) of the bundle in a folder."""
-    try:
-        with np.load(folder / REFERENCE) as reference:
-            inputs: Batch = reference["inputs"]
-    except (OSError, KeyError, ValueError) as error:
-        raise BrokenBundleError(folder, f"{REFERENCE} cannot be read ({error})") from error
-    return inputs
-
-
 def _found(key: Key) -> Plan | None:
     try:
         return plans.read(plans.place(key))
@@ -122,7 +110,7 @@ def _made(target: Target, job: Job, key: Key, manifest: EngineManifest, tell: Te
             f"the {manifest.kind} engine cannot be built for {target.name}: {first_line(error)}"
         ) from error
     portable = OnnxCpu(job.bundle / MODEL, job.shape)
-    inputs = inputs_for(reference_of(job.bundle), job.calibration)
+    inputs = inputs_for(reference_of(job.bundle).inputs, job.calibration)
     tell(f"comparing {target.name} with {portable.name} on {len(inputs):,} inputs")
     try:
         parity = compare(

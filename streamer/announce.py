@@ -1,7 +1,7 @@
 """Judged windows → events, numbered and named so that a replay says the same again."""
 
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
@@ -10,6 +10,7 @@ from engines.labels import EMOTIONS
 from engines.manifest import Modality
 from engines.opinion import Opinion
 from engines.verdict import MODALITIES
+from streamer.ensemble import Ensemble
 from streamer.event import (
     Belief,
     EmotionData,
@@ -33,10 +34,6 @@ class Announcer:
 
     node: str
     camera: str
-    engines: Mapping[Modality, str]
-    """The hash of each engine that runs."""
-    policy: str
-    """The hash of the policy."""
     transcriber: str | None = None
     """The hash of the Whisper model that listens, if any."""
     publish_words: bool = False
@@ -47,8 +44,8 @@ class Announcer:
     def event(self, judged: Judged) -> EmotionEvent:
         """Return the next event, about a judged window."""
         window, verdict = judged.recognised.window, judged.judgement.verdict
-        phase = judged.recognised.phase
-        window_id = self._window_id(window)
+        phase, ensemble = judged.recognised.phase, judged.recognised.ensemble
+        window_id = self._window_id(window, ensemble)
         event = EmotionEvent(
             id=f"{window_id}.{phase}",
             source=self._source,
@@ -72,8 +69,8 @@ class Announcer:
                 conflict=judged.judgement.conflict,
                 opinions={kind: _opinion(kind, judged) for kind in MODALITIES},
                 transcript=judged.recognised.transcript if self.publish_words else None,
-                engines=dict(self.engines),
-                policy=self.policy,
+                engines=ensemble.hashes,
+                policy=ensemble.policy.hash,
                 transcriber=self.transcriber,
             ),
         )
@@ -97,8 +94,8 @@ class Announcer:
     def _source(self) -> str:
         return f"/credence/{quote(self.node)}/{quote(self.camera)}"
 
-    def _window_id(self, window: Window) -> str:
-        engines = ",".join(f"{kind}={self.engines[kind]}" for kind in sorted(self.engines))
+    def _window_id(self, window: Window, ensemble: Ensemble) -> str:
+        engines = ",".join(f"{kind}={hashed}" for kind, hashed in sorted(ensemble.hashes.items()))
         what = (
             self._source,
             window.epoch.id,
@@ -107,7 +104,7 @@ class Announcer:
             f"{window.end_s:.6f}",
             str(window.track),
             engines,
-            self.policy,
+            ensemble.policy.hash,
             *([self.transcriber] if self.transcriber else []),
         )
         return hashlib.sha256("\n".join(what).encode()).hexdigest()[:32]

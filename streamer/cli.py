@@ -18,6 +18,7 @@ from engines.command import run as run_command
 from engines.command import say
 from engines.errors import CredenceError
 from streamer import cli_given as given
+from streamer.cli_engines import app as engines_app
 from streamer.cli_models import app as models_app
 from streamer.logs import log_to_stderr
 from streamer.threads import leave
@@ -32,6 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(models_app, name="models")
+app.add_typer(engines_app, name="engines")
 
 
 class Speed(StrEnum):
@@ -70,15 +72,6 @@ SourceArgument = Annotated[
         help="Settings in YAML; or one camera: rtsp://user:password@host/path, http://…, webcam:0.",
     ),
 ]
-
-
-def _level(name: str) -> str:
-    from streamer.addresses import topic_level
-
-    try:
-        return name if name == "+" else topic_level(name)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
 
 
 def main() -> None:
@@ -166,6 +159,7 @@ def run(
     ] = None,
 ) -> None:
     """Judge cameras until stopped: events to MQTT where configured, as JSON Lines with --output."""
+    from streamer.control import claimed
     from streamer.node import NoCamerasError, open_node, run_until_signalled
     from streamer.sinks.jsonl import JsonLines
     from streamer.sinks.mqtt import MqttSink
@@ -180,7 +174,8 @@ def run(
     with given.opened(output) as file:
         node = open_node(loaded)
         node.describe(broker.address if broker else None)
-        _run(run_until_signalled(node, JsonLines(file) if file else None, sink))
+        with claimed(loaded.node) as node.control:
+            _run(run_until_signalled(node, JsonLines(file) if file else None, sink))
     if node.failed:
         raise typer.Exit(2)
 
@@ -191,10 +186,12 @@ def watch(
         str, typer.Option(metavar="URL", help="The broker: mqtt://user:password@host:1883.")
     ] = "mqtt://localhost:1883",
     node: Annotated[
-        str, typer.Option(metavar="NAME", help="Only this machine's; + is any.", callback=_level)
+        str,
+        typer.Option(metavar="NAME", help="Only this machine's; + is any.", callback=given.level),
     ] = "+",
     camera: Annotated[
-        str, typer.Option(metavar="NAME", help="Only this camera's; + is any.", callback=_level)
+        str,
+        typer.Option(metavar="NAME", help="Only this camera's; + is any.", callback=given.level),
     ] = "+",
     prefix: Annotated[
         str, typer.Option(metavar="LEVELS", help="mqtt.topic_prefix, where it is configured.")
@@ -229,9 +226,9 @@ def check(
     settings: SetOption = None,
 ) -> None:
     """Try settings, engines, every camera and the broker; say in a line each what is wrong."""
+    from streamer.ensemble import open_ensemble
     from streamer.faces import open_finder
     from streamer.probe import probe_all
-    from streamer.recognise import open_ensemble
     from streamer.transcribe import open_transcriber
 
     loaded = given.cameras(source, settings)

@@ -65,6 +65,16 @@ def time(text: str | None) -> datetime | None:
         ) from None
 
 
+def level(name: str) -> str:
+    """Read the name of a node or a camera; + is any."""
+    from streamer.addresses import topic_level
+
+    try:
+        return name if name == "+" else topic_level(name)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 def target(output: Path, files: list[Path]) -> TextIO | Path:
     """Read --output of what is written anew; refuse one of the recordings."""
     if str(output) == "-":

@@ -152,7 +152,8 @@ class Windows(_Section):
 
 
 class Engines(_Section):
-    """What judges. Each is `shipped` (comes with Credence), `none`, or the path of a folder."""
+    """What judges. An engine, and the policy, is `shipped` (comes with Credence), `none`, or the
+    path of a folder."""
 
     face: EngineFolder = "shipped"
     """Judges faces."""
@@ -165,6 +166,9 @@ class Engines(_Section):
     device: Annotated[str, AfterValidator(device_named)] = "auto"
     """What the engines run on: `cpu`, `cuda` or `cuda:N` (the first is `cuda:0`); `auto` takes a
     GPU where there is one. What cannot be had is said at start, and the next best runs."""
+    batch_within_s: Annotated[_Real, Field(ge=0, le=1)] = 0.02
+    """How long a live window waits for those of other cameras, to be judged together. Only where
+    that saves time, as on a GPU."""
 
 
 class Transcript(_Section):
@@ -204,6 +208,9 @@ class Mqtt(_Section):
     """Wins over the one in `url`."""
     password: SecretStr | None = None
     """Wins over the one in `url`. Never shown."""
+    swap_from: Annotated[str, PathUnless(("none",)), AfterValidator(addresses.path)] = "none"
+    """The folder whose bundles a message on `engines/swap` may name, to let them judge instead.
+    With `none` the node does not listen for such messages."""
 
     @classmethod
     def parse(cls, url: str, topic_prefix: str = "credence") -> Self:

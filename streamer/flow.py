@@ -16,6 +16,7 @@ from engines.opinion import Opinion
 from engines.quality import Quality
 from engines.verdict import Judgement
 from engines.window import FaceWindow, VoiceWindow
+from streamer.ensemble import Ensemble
 from streamer.event import Absence, Phase, Transcript, WindowKind
 
 
@@ -145,6 +146,8 @@ class Recognised:
     """A window and what each engine that ran believes about it."""
 
     window: Window
+    ensemble: Ensemble
+    """Whose opinions these are."""
     opinions: Mapping[Modality, Opinion]
     absent: Mapping[Modality, Absence]
     phase: Phase = "final"

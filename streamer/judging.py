@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import structlog
 
 from streamer.announce import Announcer
+from streamer.batching import Batcher
 from streamer.config import Config
+from streamer.ensemble import Panel, open_ensemble
 from streamer.faces import Finder
 from streamer.flow import Media
 from streamer.pipeline import events
-from streamer.recognise import Ensemble, open_ensemble
 from streamer.sinks.fanout import Sinks
 from streamer.transcribe import Transcriber, open_transcriber
 from streamer.whisper import WhisperModelError
@@ -25,26 +26,28 @@ class Judging:
     """Engines, opened once, and the settings by which they are used."""
 
     config: Config
-    ensemble: Ensemble
+    panel: Panel
     transcriber: Transcriber | None
     lacks: str = ""
     """What all cameras go without although it is configured, for people."""
+    batcher: Batcher | None = None
+    """Live alone: a replay gives each window a batch of its own, so as to say the same again."""
 
     def announcer(self, camera: str) -> Announcer:
         """Return what numbers the events of a camera, for as long as the process lives."""
         return Announcer(
             self.config.node,
             camera,
-            self.ensemble.hashes,
-            self.ensemble.policy.hash,
             self.transcriber.hash if self.transcriber else None,
             self.config.transcript.publish,
         )
 
     def close(self) -> None:
-        """Ask for no more words."""
+        """Ask for no more words, and nothing more of the device."""
         if self.transcriber:
             self.transcriber.close()
+        if self.batcher:
+            self.batcher.close()
 
     async def publish(
         self,
@@ -60,9 +63,10 @@ class Judging:
             media,
             config=self.config,
             finder=finder,
-            ensemble=self.ensemble,
+            panel=self.panel,
             announcer=announcer,
             worker=worker,
+            batcher=self.batcher,
             transcriber=self.transcriber,
             tell=(lambda *said: sinks.partial(announcer.partial(*said))) if sinks.mqtt else None,
         )
@@ -78,13 +82,14 @@ def open_judging(config: Config, *, live: bool) -> Judging:
 
     Live cameras go on without a Whisper that cannot be used: voice and face do not need it.
     """
-    ensemble = open_ensemble(config.engines)
+    panel = Panel(open_ensemble(config.engines), config.engines.device)
+    batcher = Batcher(config.engines.batch_within_s) if live else None
     try:
-        return Judging(config, ensemble, open_transcriber(config, live=live))
+        return Judging(config, panel, open_transcriber(config, live=live), batcher=batcher)
     except WhisperModelError as error:
         if not live:
             raise
         # Without the path: this is published, too.
         lacks = f"speech is not transcribed, {error.path.name} is no Whisper model that can be used"
         log.warning(f"speech is not transcribed, {error}")
-        return Judging(config, ensemble, None, f"{lacks} ({error.problem})")
+        return Judging(config, panel, None, f"{lacks} ({error.problem})", batcher)

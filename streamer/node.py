@@ -6,12 +6,15 @@ import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
+from pathlib import Path
 
 import structlog
 
 from engines.errors import CredenceError
 from streamer.announce import Announcer
+from streamer.commands import take_commands
 from streamer.config import Camera, Config
+from streamer.control import Claim
 from streamer.decode import Sampling
 from streamer.faces import Finder, Haar, open_finder
 from streamer.flow import Epoch, Media, Notice
@@ -53,6 +56,8 @@ class Node:
     """A camera that is silent for longer is lost."""
     failed: list[CameraError] = field(default_factory=list)
     """Files that could not be played. Other cameras are tried again for ever."""
+    control: Claim | None = None
+    """Where it takes commands on its own machine."""
 
     def __post_init__(self) -> None:
         self.stopping = asyncio.Event()
@@ -76,8 +81,10 @@ class Node:
         sinks = Sinks(output, mqtt, writer)
         try:
             async with asyncio.TaskGroup() as group:
+                commands = group.create_task(self._commands(mqtt), name="commands")
                 publishing = group.create_task(mqtt.run(), name="mqtt") if mqtt else None
                 await self._cameras(judges, sinks)
+                commands.cancel()
                 if mqtt and publishing:
                     await _take_leave(mqtt, publishing)
         finally:
@@ -87,7 +94,7 @@ class Node:
 
     def describe(self, broker: str | None) -> None:
         """Log what is about to run."""
-        config, ensemble = self.judging.config, self.judging.ensemble
+        config, ensemble = self.judging.config, self.judging.panel.sitting
         for camera in config.cameras:
             log.info(f"camera {camera.name}", at=camera.address.shown)
         for kind, engine in ensemble.engines.items():
@@ -97,6 +104,12 @@ class Node:
         log.info("policy", name=ensemble.policy.name, hash=ensemble.policy.hash)
         if broker:
             log.info("events go to a broker", broker=broker, node=config.node)
+
+    async def _commands(self, mqtt: MqttSink | None) -> None:
+        settings = self.judging.config.mqtt
+        folder = settings.swap_from if settings else "none"
+        swap_from = None if folder == "none" else Path(folder)
+        await take_commands(self.judging.panel, self.control, mqtt, swap_from)
 
     async def _cameras(self, judges: Sequence[Worker], sinks: Sinks) -> None:
         threads = cycle(zip(self.finders, judges, strict=True))

@@ -3,12 +3,14 @@
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from streamer.announce import Announcer, announce
+from streamer.batching import Batcher
 from streamer.config import Config
+from streamer.ensemble import Panel
 from streamer.event import EmotionEvent
 from streamer.faces import Finder, find_faces
 from streamer.flow import Media
 from streamer.fuse import fuse
-from streamer.recognise import Ensemble, add_words, recognise
+from streamer.recognise import add_words, recognise
 from streamer.speech import cut_speech
 from streamer.transcribe import Tell, Transcriber, ask_words, tell_partials
 from streamer.windows import cut_windows
@@ -20,15 +22,17 @@ def events(
     *,
     config: Config,
     finder: Finder,
-    ensemble: Ensemble,
+    panel: Panel,
     announcer: Announcer,
     worker: Worker,
+    batcher: Batcher | None = None,
     transcriber: Transcriber | None = None,
     tell: Tell | None = None,
 ) -> AsyncGenerator[EmotionEvent, None]:
     """Turn one camera's media into its events, finals in window order.
 
-    ``worker`` is the thread for face finding and engines; ``finder`` is this camera's alone.
+    ``worker`` is the thread for face finding and engines; ``finder`` is this camera's alone, and
+    ``batcher`` all cameras': for engines that gain by judging windows of several at once.
     With a ``transcriber`` a window of speech has two events, unless updates are switched off;
     ``tell`` then takes what is being said, where partial transcripts are wanted.
     """
@@ -39,9 +43,9 @@ def events(
     windows = cut_windows(speech, config.windows)
     if transcriber:
         windows = ask_words(windows, transcriber)
-    recognised = recognise(windows, ensemble, worker)
+    recognised = recognise(windows, panel, worker, batcher)
     if transcriber:
         updates, in_step = config.transcript.updates, transcriber.patience_s is None
-        recognised = add_words(recognised, ensemble, worker, updates=updates, in_step=in_step)
-    judged = fuse(recognised, ensemble.policy)
+        recognised = add_words(recognised, panel, worker, batcher, updates=updates, in_step=in_step)
+    judged = fuse(recognised)
     return announce(judged, announcer)

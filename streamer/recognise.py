@@ -2,90 +2,129 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
-import structlog
-
-from engines.engine import BUNDLES, Engine, open_engine
 from engines.manifest import Modality
 from engines.opinion import Opinion
 from engines.preprocess.text import words
 from engines.quality import Quality, measure
-from engines.verdict import UNCERTIFIED, Policy, open_policy
-from engines.window import TextWindow
-from streamer import config
+from engines.window import FaceWindow, TextWindow, VoiceWindow
+from streamer.batching import Batcher
+from streamer.ensemble import Ensemble, Panel
 from streamer.event import Absence, Phase, Transcript
 from streamer.flow import Recognised, Said, Window
 from streamer.worker import Worker
 
-log = structlog.get_logger()
+
+async def recognise(
+    windows: AsyncIterator[Window], panel: Panel, worker: Worker, batcher: Batcher | None = None
+) -> AsyncIterator[Recognised]:
+    """Judge the face and the voice of each window, in order.
+
+    Engines run on ``worker``; those that gain by it together with other cameras' windows, where
+    there is a ``batcher``.
+    """
+    ask = _Ask(panel, worker, batcher)
+    async for window in windows:
+        yield await ask.judged(partial(ask.window, window), panel.sitting, _inputs(window))
 
 
 @dataclass(frozen=True, slots=True)
-class Ensemble:
-    """The engines that run, and the policy over them."""
+class _Ask:
+    """Has windows judged: on whose threads, and by whom instead of an ensemble that fails."""
 
-    engines: Mapping[Modality, Engine]
-    policy: Policy
+    panel: Panel
+    worker: Worker
+    batcher: Batcher | None
 
-    @property
-    def hashes(self) -> dict[Modality, str]:
-        """The hash of each engine, by modality."""
-        return {kind: engine.hash for kind, engine in self.engines.items()}
+    async def judged(
+        self,
+        call: Callable[[Ensemble], Awaitable[Recognised]],
+        ensemble: Ensemble,
+        kinds: Collection[Modality],
+    ) -> Recognised:
+        """Have a window with these modalities judged by an ensemble, or by whoever takes its place
+        when it fails."""
+        while True:
+            try:
+                recognised = await call(ensemble)
+            except Exception as error:
+                instead = self.panel.instead_of(ensemble, kinds, error)
+                if instead is None:
+                    raise
+                ensemble = instead
+            else:
+                self.panel.judged(ensemble, recognised.opinions)
+                return recognised
 
+    async def window(self, window: Window, ensemble: Ensemble) -> Recognised:
+        """Judge face and voice."""
+        inputs = _inputs(window)
+        together = {
+            kind: self.batcher.judge(engine, inputs[kind])
+            for kind, engine in ensemble.engines.items()
+            if self.batcher and kind in inputs and engine.runtime.batches
+        }
+        known = dict(zip(together, await asyncio.gather(*together.values()), strict=True))
+        return await self.worker.run(judge, window, ensemble, known)
 
-def open_ensemble(settings: config.Engines) -> Ensemble:
-    """Open every engine that is configured; raise a CredenceError that says what is wrong."""
-    chosen: dict[Modality, str] = {
-        "face": settings.face,
-        "voice": settings.voice,
-        "text": settings.text,
-    }
-    engines = {
-        kind: open_engine(
-            _folder(choice, kind), kind, settings.device, tell=log.info, lost=log.warning
+    async def words(self, each: Recognised, said: Transcript, ensemble: Ensemble) -> Recognised:
+        """Judge the words, too, and the rest again if others judged that."""
+        if ensemble is not each.ensemble:
+            each = await self.window(each.window, ensemble)
+        each = replace(each, phase="final", transcript=said)
+        engine, text = ensemble.engines.get("text"), _text(each.window, said)
+        if engine is None or text is None:
+            why: Absence = "no_engine" if engine is None else "unintelligible"
+            return replace(each, absent={**each.absent, "text": why})
+        if self.batcher and engine.runtime.batches:
+            opinion = await self.batcher.judge(engine, text)
+        else:
+            opinion = await self.worker.run(engine.judge, text)
+        return replace(
+            each,
+            opinions={**each.opinions, "text": opinion},
+            quality={**each.quality, "text": measure(text)},
         )
-        for kind, choice in chosen.items()
-        if choice != "none"
-    }
-    if settings.policy == "none":
-        return Ensemble(engines, UNCERTIFIED)
-    hashes = {kind: engine.hash for kind, engine in engines.items()}
-    return Ensemble(engines, open_policy(_folder(settings.policy, "policy"), hashes))
 
 
-async def recognise(
-    windows: AsyncIterator[Window], ensemble: Ensemble, worker: Worker
-) -> AsyncIterator[Recognised]:
-    """Judge the face and the voice of each window, in order."""
-    async for window in windows:
-        yield await worker.run(judge, window, ensemble)
-
-
-def judge(window: Window, ensemble: Ensemble) -> Recognised:
-    """Return the opinions of face and voice, or why there is none. Blocks."""
-    inputs = {"face": window.face, "voice": window.voice}
+def judge(
+    window: Window, ensemble: Ensemble, known: Mapping[Modality, Opinion] = MappingProxyType({})
+) -> Recognised:
+    """Return the opinions of face and voice, or why there is none; some are ``known``. Blocks."""
+    inputs = _inputs(window)
     opinions: dict[Modality, Opinion] = {}
     quality: dict[Modality, Quality] = {}
     unsaid = window.absent.get("voice", "no_transcriber") if window.said is None else "pending"
     absent: dict[Modality, Absence] = {"text": unsaid, **window.absent}
     for kind, engine in ensemble.engines.items():
-        if (given := inputs.get(kind)) is not None:
-            opinions[kind], quality[kind] = engine.judge(given), measure(given)
+        if given := inputs.get(kind):
+            opinions[kind] = known[kind] if kind in known else engine.judge(given)
+            quality[kind] = measure(given)
     for kind in ("face", "voice"):
         if kind not in opinions and kind not in absent:
             absent[kind] = "no_engine"
     phase: Phase = "update" if window.said else "final"
-    return Recognised(window, opinions, absent, phase, quality=quality)
+    return Recognised(window, ensemble, opinions, absent, phase, quality=quality)
+
+
+def _inputs(window: Window) -> dict[Modality, FaceWindow | VoiceWindow]:
+    inputs: dict[Modality, FaceWindow | VoiceWindow | None] = {
+        "face": window.face,
+        "voice": window.voice,
+    }
+    return {kind: given for kind, given in inputs.items() if given is not None}
 
 
 async def add_words(
     recognised: AsyncIterator[Recognised],
-    ensemble: Ensemble,
+    panel: Panel,
     worker: Worker,
+    batcher: Batcher | None = None,
     *,
     updates: bool = True,
     in_step: bool = False,
@@ -96,18 +135,19 @@ async def add_words(
     as an update. ``in_step`` makes the next window wait, too, so that the order of updates and
     finals is always the same.
     """
+    ask = _Ask(panel, worker, batcher)
     if in_step:
         async for each in recognised:
             if updates and each.phase == "update":
                 yield each
-            yield await _final(each, ensemble, worker)
+            yield await _final(each, ask)
         return
     held: deque[Recognised] = deque()  # updates whose finals are still to come
     ahead = _Ahead(recognised)
     try:
         while held or not ahead.ended:
             if held and _settled(held[0]):
-                yield await _final(held.popleft(), ensemble, worker)
+                yield await _final(held.popleft(), ask)
             elif (new := await ahead.take(held[0].window.said if held else None)) is not None:
                 if updates and (held or not _settled(new)):
                     yield replace(new, phase="update")
@@ -155,30 +195,20 @@ def _settled(each: Recognised) -> bool:
     return each.window.said is None or each.window.said.done()
 
 
-async def _final(each: Recognised, ensemble: Ensemble, worker: Worker) -> Recognised:
+async def _final(each: Recognised, ask: _Ask) -> Recognised:
     """Add what the text engine believes of a window's words, or why it believes nothing."""
-    window = each.window
-    if window.said is None:
+    if each.window.said is None:
         return each
-    said = await window.said
+    said = await each.window.said
     if not isinstance(said, Transcript):
         return replace(each, phase="final", absent={**each.absent, "text": said})
-    engine = ensemble.engines.get("text")
-    if engine is None or said.english is None or not words(said.english):
-        why: Absence = "no_engine" if engine is None else "unintelligible"
-        absent = {**each.absent, "text": why}
-        return replace(each, phase="final", absent=absent, transcript=said)
-    text = TextWindow(
+    kinds = {"text", *_inputs(each.window)}
+    return await ask.judged(partial(ask.words, each, said), each.ensemble, kinds)
+
+
+def _text(window: Window, said: Transcript) -> TextWindow | None:
+    if said.english is None or not words(said.english):
+        return None
+    return TextWindow(
         window.start_s, window.end_s, said.english, said.avg_logprob, said.no_speech_prob
     )
-    return replace(
-        each,
-        phase="final",
-        opinions={**each.opinions, "text": await worker.run(engine.judge, text)},
-        quality={**each.quality, "text": measure(text)},
-        transcript=said,
-    )
-
-
-def _folder(choice: str, name: str) -> Path:
-    return BUNDLES / name if choice == "shipped" else Path(choice)

@@ -37,7 +37,5 @@ def load(job: Job) -> cuda.Cuda:
     example, name = cuda.example_of(job, device), f"tensorrt {device} {job.precision}"
     try:
         return cuda.Cuda(network, example, job.max_batch, name)
-    except (
-        RuntimeError
-    ):  # what TensorRT does not take runs between its parts, and may not be captured
+    except RuntimeError:  # what runs between TensorRT's parts may not be captured
         return cuda.Cuda(network, example, job.max_batch, name, graphs=False)

@@ -1,13 +1,15 @@
 """Events to an MQTT broker. `docs/mqtt.md` is for readers."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import aiomqtt
+import structlog
 
-from streamer.broker import Broker, Client
+from streamer.broker import Broker, Client, RefusedError
 from streamer.event import CONTENT_TYPE, EmotionEvent
 from streamer.link import Link, backoff
 from streamer.sinks.outbox import Outbox
@@ -17,6 +19,10 @@ from streamer.state import CameraState
 _ONLINE: Final = b"online"
 _OFFLINE: Final = b"offline"
 _JSON: Final = "application/json"
+_COMMANDS: Final = 16
+"""So many commands, and so many answers, wait; more are dropped."""
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,8 @@ class MqttSink:
         self._retained: dict[str, _Retained] = {}
         self._unsaid: dict[str, None] = {}
         self._partials: dict[str, Spoken] = {}
+        self._commands: dict[str, asyncio.Queue[bytes]] = {}
+        self._answers: deque[tuple[str, bytes]] = deque(maxlen=_COMMANDS)
         self._something_to_say = asyncio.Event()
         self._closing = False
         self._stopped = asyncio.Event()
@@ -86,6 +94,16 @@ class MqttSink:
         state = _ONLINE if online else _OFFLINE
         self._retain(camera, "status", _Retained(state + f": {why}".encode() if why else state))
 
+    def commands(self, *levels: str) -> "asyncio.Queue[bytes]":
+        """Return where the messages on a topic of this node will be put; before `run`."""
+        topic = self._broker.topic(self._node, *levels)
+        return self._commands.setdefault(topic, asyncio.Queue(_COMMANDS))
+
+    def answer(self, payload: bytes, *levels: str) -> None:
+        """Publish JSON once on a topic of this node. Only the newest wait for a broker."""
+        self._answers.append((self._broker.topic(self._node, *levels), payload))
+        self._something_to_say.set()
+
     async def close(self) -> None:
         """Publish all that waits, take leave as offline, and end `run`.
 
@@ -98,6 +116,7 @@ class MqttSink:
     async def _session(self, client: Client) -> None:
         await client.send(self._availability, _ONLINE, retain=True)
         await client.subscribe(self._availability, qos=1)
+        await self._listen(client)
         self._outbox.rewind()
         self._partials.clear()  # what was being said while the broker was away
         self._say_again(self._retained)  # a broker that was restarted may have forgotten it
@@ -109,11 +128,30 @@ class MqttSink:
             await self._take_leave(client)
             watch.cancel()
 
+    async def _listen(self, client: Client) -> None:
+        try:
+            for topic in self._commands:
+                await client.listen(topic)
+        except RefusedError as error:
+            log.warning(f"no commands come by the broker: {error}")
+
     async def _stay_online(self, client: Client) -> None:
-        """Contradict a late last will of an earlier connection; raise MqttError on a loss."""
+        """Contradict a late last will of an earlier connection; raise MqttError on a loss.
+
+        Also passes commands on.
+        """
         async for message in client.messages:
-            if message.payload == _OFFLINE and not self._closing:
+            if commands := self._commands.get(str(message.topic)):
+                self._take_command(commands, message)
+            elif message.payload == _OFFLINE and not self._closing:
                 await client.send(self._availability, _ONLINE, retain=True)
+
+    def _take_command(self, commands: "asyncio.Queue[bytes]", message: aiomqtt.Message) -> None:
+        # A retained one would be obeyed again after each connection.
+        if message.retain or commands.full() or not isinstance(message.payload, bytes):
+            log.warning("a command by the broker was ignored", retained=message.retain)
+        else:
+            commands.put_nowait(message.payload)
 
     async def _send_events(self, client: Client) -> None:
         """Keep events in flight until the sink is closed and all are acknowledged."""
@@ -154,6 +192,8 @@ class MqttSink:
             await self._something_to_say.wait()
             self._something_to_say.clear()
             await self._say(client)
+            while self._answers:
+                await client.send(*self._answers.popleft(), content_type=_JSON)
             while self._partials:
                 _, spoken = self._partials.popitem()
                 await self._send_spoken(client, spoken)

@@ -156,6 +156,17 @@ def test_verify_refuses_a_runtime_that_computes_something_else(bundle: Path) -> 
         verify(Engine(good.path, good.manifest, good.hash, Wrong()))
 
 
+def test_windows_judged_together_are_judged_as_alone(bundle: Path) -> None:
+    engine, random = open_engine(bundle), np.random.default_rng(1)
+    windows = [
+        FaceWindow(0.0, 1.0, random.integers(0, 255, (n, 48, 48), np.uint8)) for n in (1, 3, 2)
+    ]
+    together = engine.judge_all(windows)
+    for opinion, window in zip(together, windows, strict=True):
+        np.testing.assert_allclose(opinion.evidence, engine.judge(window).evidence, rtol=1e-5)
+    assert engine.judge_all([]) == []
+
+
 def engines(*words: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "engines.cli", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, check=False)

@@ -20,6 +20,7 @@ from engines.window import FaceWindow, VoiceWindow
 from streamer.announce import Announcer
 from streamer.event import EmotionEvent
 from streamer.flow import Epoch, Judged, Recognised, Window
+from tests.streamer.ensembles import ensemble_of
 
 EPOCH = Epoch("abc-0", datetime(2026, 1, 1, tzinfo=UTC), has_video=True, has_audio=True)
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/events.schema.json").read_text())
@@ -33,13 +34,17 @@ def judged(
     face = FaceWindow(start_s, 3.0, np.zeros((1, 48, 48), np.uint8))
     voice = VoiceWindow(start_s, np.zeros(16_000, np.float32))
     window = Window(EPOCH, "speech", start_s, 3.0, 1, face, voice)
+    ensemble = ensemble_of({"face": "f1", "voice": "v1"}, policy)
     absent = {kind: "no_engine" for kind in ("face", "voice", "text") if kind not in opinions}
-    return Judged(Recognised(window, opinions, absent), policy.judge(opinions))  # type: ignore[arg-type]
+    return Judged(
+        Recognised(window, ensemble, opinions, absent),  # type: ignore[arg-type]
+        policy.judge(opinions),
+    )
 
 
 def announcer(**changes: Any) -> Announcer:
-    given: dict[str, Any] = {"node": "kitchen", "camera": "door", "policy": "none", **changes}
-    return Announcer(engines={"face": "f1", "voice": "v1"}, now=lambda: EPOCH.began, **given)
+    given: dict[str, Any] = {"node": "kitchen", "camera": "door", **changes}
+    return Announcer(now=lambda: EPOCH.began, **given)
 
 
 def test_event_follows_the_published_schema() -> None:
@@ -155,7 +160,7 @@ def test_event_ids_are_the_same_again_and_differ_by_what_matters() -> None:
     others = [
         announcer(camera="yard").event(judged({"face": HAPPY})).id,
         announcer(node="hall").event(judged({"face": HAPPY})).id,
-        announcer(policy="p1").event(judged({"face": HAPPY})).id,
+        announcer().event(judged({"face": HAPPY}, policy=replace(UNCERTIFIED, hash="p1"))).id,
         announcer().event(judged({"face": HAPPY}, start_s=1.5)).id,
     ]
     assert same[0] == same[1]

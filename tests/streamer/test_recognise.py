@@ -8,8 +8,9 @@ import numpy as np
 from engines.quality import measure
 from engines.window import FaceWindow
 from streamer.config import Engines
+from streamer.ensemble import open_ensemble
 from streamer.flow import Epoch, Window
-from streamer.recognise import judge, open_ensemble
+from streamer.recognise import judge
 from tests.engines.bundle import write_bundle
 
 EPOCH = Epoch("e", datetime.now(UTC), has_video=True, has_audio=True)

@@ -16,9 +16,10 @@ from engines.opinion import Opinion
 from engines.verdict import UNCERTIFIED
 from engines.window import FaceWindow, TextWindow, VoiceWindow
 from streamer.config import Config, Engines, Transcript
+from streamer.ensemble import Ensemble, Panel
 from streamer.event import Transcript as Heard
 from streamer.flow import Epoch, Recognised, Said, Window
-from streamer.recognise import Ensemble, add_words, recognise
+from streamer.recognise import add_words, recognise
 from streamer.transcribe import Transcriber, ask_words, open_transcriber
 from streamer.worker import Worker
 
@@ -109,10 +110,10 @@ async def through(
     ensemble: Ensemble = NOBODY,
     updates: bool = True,
 ) -> AsyncIterator[Recognised]:
-    worker = Worker("engines")
-    judged = recognise(ask_words(stream(*windows), transcriber), ensemble, worker)
+    worker, panel = Worker("engines"), Panel(ensemble)
+    judged = recognise(ask_words(stream(*windows), transcriber), panel, worker)
     in_step = transcriber.patience_s is None
-    said = add_words(judged, ensemble, worker, updates=updates, in_step=in_step)
+    said = add_words(judged, panel, worker, updates=updates, in_step=in_step)
     try:
         async with aclosing(said):
             async for each in said:
@@ -250,7 +251,7 @@ async def test_without_a_text_engine_the_transcript_stands_alone() -> None:
 async def test_without_a_transcriber_text_is_absent() -> None:
     worker = Worker("engines")
     crowd = replace(ambient(3), kind="speech", absent={"voice": "several_people"})
-    out = recognise(stream(speech(1), ambient(2), crowd), NOBODY, worker)
+    out = recognise(stream(speech(1), ambient(2), crowd), Panel(NOBODY), worker)
     texts: list[Modality | str] = [each.absent["text"] async for each in out]
     assert texts == ["no_transcriber", "no_voice", "several_people"]
     worker.close()

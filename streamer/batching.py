@@ -1,0 +1,73 @@
+"""Windows of all cameras that one engine is asked about at nearly the same time, judged at once."""
+
+import asyncio
+from dataclasses import dataclass
+
+from engines.engine import Engine
+from engines.opinion import Opinion
+from engines.window import Window
+from streamer.worker import Worker
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    window: Window
+    until_s: float
+    """By the loop's clock, when it has waited long enough for others."""
+    opinion: "asyncio.Future[Opinion]"
+
+
+class Batcher:
+    """Asks the engines of one device, on a thread of its own, about several windows at a time.
+
+    For engines whose `runtime.batches` alone: on others nothing is gained by waiting.
+    """
+
+    def __init__(self, within_s: float) -> None:
+        """A window waits ``within_s`` for others, and as long as the device is busy."""
+        self._within_s = within_s
+        self._worker = Worker("device")
+        self._asked: dict[Engine, list[_Asked]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def judge(self, engine: Engine, window: Window) -> Opinion:
+        """Return what an engine believes of a window; what it raises is raised to all who wait."""
+        loop = asyncio.get_running_loop()
+        asked = _Asked(window, loop.time() + self._within_s, loop.create_future())
+        if (waiting := self._asked.get(engine)) is not None:
+            waiting.append(asked)
+        else:
+            self._asked[engine] = [asked]
+            task = loop.create_task(self._serve(engine), name="batches")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return await asked.opinion
+
+    def close(self) -> None:
+        """Judge nothing more."""
+        for task in self._tasks:
+            task.cancel()
+        self._worker.close()
+
+    async def _serve(self, engine: Engine) -> None:
+        """Judge what an engine is asked, until it is asked nothing."""
+        waiting, clock = self._asked[engine], asyncio.get_running_loop().time
+        while waiting:
+            await asyncio.sleep(waiting[0].until_s - clock())
+            batch = [asked for asked in waiting if not asked.opinion.done()]
+            waiting.clear()
+            if batch:
+                await self._judge(engine, batch)
+        del self._asked[engine]
+
+    async def _judge(self, engine: Engine, batch: list[_Asked]) -> None:
+        try:
+            opinions = await self._worker.run(engine.judge_all, [each.window for each in batch])
+        except Exception as error:
+            for each in batch:
+                if not each.opinion.done():  # it may be cancelled meanwhile
+                    each.opinion.set_exception(error)
+        else:
+            for each, opinion in zip(batch, opinions, strict=True):
+                if not each.opinion.done():
+                    each.opinion.set_result(opinion)

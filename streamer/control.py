@@ -1,0 +1,214 @@
+"""How a node takes commands on its own machine: a Unix socket that is its user's alone.
+
+A command is one line of JSON; the answer is another.
+"""
+
+import asyncio
+import fcntl
+import os
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+import platformdirs
+import structlog
+
+from engines.errors import CredenceError
+
+LIMIT: Final = 1 << 16
+"""Bytes that a command may have."""
+_LINE_S: Final = 5.0
+"""A caller must give its command within so long."""
+_ANSWER_S: Final = 600.0
+"""An answer may take so long: a device's plan may have to be built."""
+
+log = structlog.get_logger()
+
+Handle = Callable[[bytes], Awaitable[bytes]]
+
+
+class NoNodeError(CredenceError):
+    """Nobody is there to take a command."""
+
+    def __init__(self, node: str | None, others: list[str]) -> None:
+        there = f"; there is {', '.join(others)}" if others else "; start one with `credence run`"
+        named = f"no node named {node}" if node else "no node"
+        super().__init__(f"{named} of this user runs on this machine{there}")
+
+
+class WhichNodeError(CredenceError):
+    """Several nodes run, and none was named."""
+
+    def __init__(self, nodes: list[str]) -> None:
+        super().__init__(
+            f"several nodes run on this machine; name one by --node: {', '.join(nodes)}"
+        )
+
+
+class NoAnswerError(CredenceError):
+    """A node took a command, and did not answer."""
+
+    def __init__(self, node: str, why: str) -> None:
+        super().__init__(f"node {node} {why}; see its log")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Claim:
+    """A node's name on this machine, and the socket where it listens."""
+
+    listener: socket.socket
+    place: Path
+    lock: IO[str]
+    """Held as long as the process lives: what a dead one left behind is not locked."""
+
+    def close(self) -> None:
+        """Give the name back."""
+        self.listener.close()
+        self.place.unlink(missing_ok=True)
+        self.lock.close()
+
+
+def folder() -> Path:
+    """Return where the sockets of this user's nodes lie."""
+    return platformdirs.user_runtime_path("credence")
+
+
+def claim(node: str) -> Claim | None:
+    """Begin to listen; None, after a warning, where this cannot be. Blocks."""
+    place = folder() / f"{node}.sock"
+    try:
+        _make_private(place.parent)
+        lock = place.with_name(f"{node}.lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return Claim(_listener(place), place, lock)
+        except OSError:
+            lock.close()
+            raise
+    except BlockingIOError:
+        problem = f"another node named {node} runs on this machine"
+    except OSError as error:
+        problem = f"{place}: {(error.strerror or str(error)).lower()}"
+    log.warning(f"this node takes no commands from `credence engines`: {problem}")
+    return None
+
+
+@contextmanager
+def claimed(node: str) -> Iterator[Claim | None]:
+    """Claim a name for as long as the context lasts."""
+    held = claim(node)
+    try:
+        yield held
+    finally:
+        if held:
+            held.close()
+
+
+def _make_private(where: Path) -> None:
+    where.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = where.stat()
+    if found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise PermissionError(0, "others may use this folder")
+
+
+def _listener(place: Path) -> socket.socket:
+    place.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        listener.bind(str(place))
+        place.chmod(0o600)
+        listener.listen()
+    except OSError:
+        listener.close()
+        raise
+    listener.setblocking(False)
+    return listener
+
+
+async def serve(listener: socket.socket, handle: Handle) -> None:
+    """Answer commands until cancelled. ``handle`` takes and returns a line, and never raises."""
+    async with asyncio.TaskGroup() as callers:
+
+        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if not server.is_serving():  # it came as we were leaving
+                writer.close()
+                return
+            caller = callers.create_task(_answer(reader, writer, handle), name="command")
+            caller.add_done_callback(lambda _: writer.close())  # also when it never began
+
+        server = await asyncio.start_unix_server(
+            connected, sock=listener, limit=LIMIT, start_serving=False
+        )
+        await server.start_serving()
+        try:
+            await asyncio.get_running_loop().create_future()  # until cancelled
+        finally:
+            server.close()
+
+
+async def _answer(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handle: Handle
+) -> None:
+    try:
+        async with asyncio.timeout(_LINE_S):
+            line = await _line(reader)
+        if line:
+            writer.write(await handle(line) + b"\n")
+            await writer.drain()
+    except (OSError, TimeoutError):
+        pass  # it has gone, or does not say what it wants
+    except Exception as error:  # a bug in one command is no reason to end the node
+        log.error("a command failed", error=repr(error))  # noqa: TRY400 - a traceback would block
+
+
+async def _line(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.readline()
+    except ValueError:  # longer than the limit
+        return b"?"
+
+
+def ask(line: bytes, node: str | None = None) -> bytes:
+    """Give a node a command, and return its answer. Blocks.
+
+    Without a name, the one node that runs is meant.
+    """
+    there = running()
+    if node is None and len(there) > 1:
+        raise WhichNodeError(there)
+    if node is None and there:
+        node = there[0]
+    if node is None or node not in there:
+        raise NoNodeError(node, there)
+    with socket.socket(socket.AF_UNIX) as link:
+        return _exchanged(link, line, node)
+
+
+def running() -> list[str]:
+    """Return the names of this user's nodes that take commands on this machine, sorted."""
+    places = filter(_accepts, folder().glob("*.sock"))
+    return sorted(place.name.removesuffix(".sock") for place in places)
+
+
+def _accepts(place: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as link:
+        return link.connect_ex(str(place)) == 0
+
+
+def _exchanged(link: socket.socket, line: bytes, node: str) -> bytes:
+    link.settimeout(_ANSWER_S)
+    try:
+        link.connect(str(folder() / f"{node}.sock"))
+        link.sendall(line + b"\n")
+        with link.makefile("rb") as answers:
+            answer = answers.readline()
+    except TimeoutError:
+        raise NoAnswerError(node, f"has not answered for {_ANSWER_S:.0f} s") from None
+    except OSError as error:
+        raise NoAnswerError(node, f"hung up ({error.strerror})") from None
+    if not answer.endswith(b"\n"):
+        raise NoAnswerError(node, "ended before it answered")
+    return answer

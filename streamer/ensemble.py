@@ -1,0 +1,139 @@
+"""The engines that judge together, and how others take their place while cameras run."""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from engines.engine import BUNDLES, Engine, open_engine
+from engines.manifest import Modality
+from engines.verdict import UNCERTIFIED, Policy, open_policy
+from streamer import config
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ensemble:
+    """The engines that run, and the policy over them."""
+
+    engines: Mapping[Modality, Engine]
+    policy: Policy
+    policy_path: Path | None = None
+    """The folder that the policy was opened from, if any."""
+
+    @property
+    def hashes(self) -> dict[Modality, str]:
+        """The hash of each engine, by modality."""
+        return {kind: engine.hash for kind, engine in self.engines.items()}
+
+
+def open_ensemble(settings: config.Engines) -> Ensemble:
+    """Open every engine that is configured; raise a CredenceError that says what is wrong."""
+    chosen: dict[Modality, str] = {
+        "face": settings.face,
+        "voice": settings.voice,
+        "text": settings.text,
+    }
+    engines = {
+        kind: open_on(settings.device, folder, kind)
+        for kind, choice in chosen.items()
+        if (folder := folder_of(choice, kind))
+    }
+    return with_policy(engines, folder_of(settings.policy, "policy"))
+
+
+def open_on(device: str | None, folder: Path, kind: Modality) -> Engine:
+    """Open a bundle for a device, as `open_engine` does, and log what there is to know."""
+    return open_engine(folder, kind, device, tell=log.info, lost=log.warning)
+
+
+def with_policy(engines: Mapping[Modality, Engine], path: Path | None) -> Ensemble:
+    """Open the policy in a folder, fitted with these engines; None trusts nothing."""
+    if path is None:
+        return Ensemble(engines, UNCERTIFIED)
+    hashes = {kind: engine.hash for kind, engine in engines.items()}
+    return Ensemble(engines, open_policy(path, hashes), path)
+
+
+def folder_of(choice: str, name: str) -> Path | None:
+    """Return where the bundle lies that is configured as `shipped`, `none` or a path."""
+    if choice == "none":
+        return None
+    return BUNDLES / name if choice == "shipped" else Path(choice)
+
+
+@dataclass(slots=True, eq=False)
+class Trial:
+    """New engines until each has judged: should one fail before, those before are put back."""
+
+    before: Ensemble
+    unproven: set[Modality]
+    ended: "asyncio.Future[Exception | None]"
+    """What failed, if anything did. Cancelled when others are seated before it ends."""
+
+    def end(self, failed: Exception | None = None) -> None:
+        """Settle how it went."""
+        if not self.ended.done():
+            self.ended.set_result(failed)
+
+
+@dataclass(slots=True, eq=False)
+class Panel:
+    """Who judges for all cameras of a process. Each window is judged by one ensemble throughout:
+    the one that sits when its judging begins."""
+
+    sitting: Ensemble
+    device: str | None = None
+    """Where newcomers run, as `open_engine` takes it."""
+    _trial: Trial | None = field(default=None, init=False)
+
+    def seat(self, newcomer: Ensemble) -> Trial:
+        """Let others judge from the next window on; needs a running loop."""
+        before = self.sitting
+        if self._trial:  # those who are themselves on trial are nothing to go back to
+            before = self._trial.before
+            self._trial.ended.cancel()
+        unproven = {
+            kind
+            for kind, engine in newcomer.engines.items()
+            if engine is not before.engines.get(kind)
+        }
+        trial = Trial(before, unproven, asyncio.get_running_loop().create_future())
+        self.sitting, self._trial = newcomer, trial
+        self._end_if_proven(trial)
+        return trial
+
+    def judged(self, ensemble: Ensemble, kinds: Collection[Modality]) -> None:
+        """Note that these engines of an ensemble have judged a window."""
+        if self._trial and ensemble is self.sitting:
+            self._trial.unproven.difference_update(kinds)
+            self._end_if_proven(self._trial)
+
+    def instead_of(
+        self, failed: Ensemble, kinds: Collection[Modality], error: Exception
+    ) -> Ensemble | None:
+        """Return who judges the window of these modalities, with which an ensemble failed.
+
+        Engines on trial give way to those before them. None where nobody can judge it: engines
+        that have judged before are not at fault.
+        """
+        if failed is not self.sitting:
+            return self.sitting
+        if (trial := self._trial) is None or trial.unproven.isdisjoint(kinds):
+            return None
+        self.sitting, self._trial = trial.before, None
+        log.warning(
+            f"the new engines failed, those before them judge again: {error}",
+            error=type(error).__name__,
+            **self.sitting.hashes,
+        )
+        trial.end(error)
+        return self.sitting
+
+    def _end_if_proven(self, trial: Trial) -> None:
+        if not trial.unproven:
+            self._trial = None
+            trial.end()
