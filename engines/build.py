@@ -10,7 +10,7 @@ from engines.errors import CredenceError
 from engines.gpu import Gpu, gpu_named
 from engines.job import Job, Precision, UnsupportedError
 from engines.manifest import BUNDLES, MODEL, EngineManifest
-from engines.parity import compare, inputs_for, reference_of
+from engines.parity import Parity, compare, inputs_for, reference_of
 from engines.plans import Key, Plan, PlanError
 from engines.runtime import Batch, Runtime
 from engines.runtime.guarded import first_line
@@ -109,22 +109,19 @@ def _made(target: Target, job: Job, key: Key, manifest: EngineManifest, tell: Te
         raise PlanError(
             f"the {manifest.kind} engine cannot be built for {target.name}: {first_line(error)}"
         ) from error
+    tell(f"comparing {fast.name} with ONNX Runtime")
+    parity = _compared(fast, job, manifest, policy_of(manifest, key.bundle))
+    return Plan(key=key, parity=parity, refused=parity.refusal)
+
+
+def _compared(fast: Runtime, job: Job, manifest: EngineManifest, policy: Policy) -> Parity:
     portable = OnnxCpu(job.bundle / MODEL, job.shape)
     inputs = inputs_for(reference_of(job.bundle).inputs, job.calibration)
-    tell(f"comparing {target.name} with {portable.name} on {len(inputs):,} inputs")
+    kind, most = manifest.kind, job.max_batch
     try:
-        parity = compare(
-            fast,
-            portable,
-            inputs,
-            job.precision,
-            kind=manifest.kind,
-            policy=policy_of(manifest, key.bundle),
-            most=job.max_batch,
-        )
-    except Exception as error:
+        return compare(fast, portable, inputs, job.precision, kind=kind, policy=policy, most=most)
+    except Exception as error:  # as above
         raise PlanError(f"{fast.name} does not run: {first_line(error)}") from error
-    return Plan(key=key, parity=parity, refused=parity.refusal)
 
 
 def _loaded(target: Target, job: Job) -> Runtime:
