@@ -91,6 +91,8 @@ class Live:
                 with _turn():
                     media = [item for packet in packets for item in decoder.feed(packet)]
                 for item in media:
+                    if stop.is_set():
+                        return
                     if isinstance(item, VideoFrame) and (notice := watch.look(item)):
                         yield notice
                     if isinstance(item, Epoch) or item.pts_s >= 0:  # before is no place
