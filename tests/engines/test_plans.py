@@ -106,7 +106,8 @@ def test_a_plan_is_built_at_first_use_and_then_taken_from_the_cache(
     first = open_engine(bundle, device="auto", tell=told.append)
     assert told[0] == "building the face engine for tensorrt-rtx fp16; this is done once"
     assert first.choice.startswith("fake gpu (100.00% of verdicts equal on 1,024 inputs")
-    assert "tensorrt needs torch-tensorrt; pip install 'credence[tensorrt]'" in first.choice
+    assert "tensorrt needs torch-tensorrt; in Credence's clone:" in first.choice
+    assert "pip install -e '.[tensorrt]'" in first.choice
     assert first.runtime.batches
     again = open_engine(bundle, device="cuda:0", tell=told.append)
     assert (again.choice, backend.made, len(told)) == (first.choice, 1, 2)
