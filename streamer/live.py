@@ -4,6 +4,7 @@ Blocking; each connection runs on a thread of its own.
 """
 
 import errno
+import math
 import socket
 import threading
 import time
@@ -34,7 +35,11 @@ _BACK_S = 10.0
 
 _REST_S = 0.1
 _WAITED_S = 0.002
-"""A packet that was waited for longer was the last one that there was."""
+"""A packet that was waited for longer was the last one that there was, or the machine is busy."""
+_BEHIND_S = 0.2
+"""A packet that is later than this is not the last one that there is."""
+_DRIFT = 1e-3
+"""The clocks of cameras differ by less, in seconds per second."""
 
 
 class CameraError(CredenceError):
@@ -113,17 +118,19 @@ class Live:
         Where the sender or the kernel keeps what comes meanwhile, several are taken at a time:
         a processor that wakes up for each one spends half as much again on it.
         """
-        any_came, rests = False, self.address.buffered
+        any_came, gulps = False, Gulps() if self.address.buffered else None
         try:
             asked_s = time.monotonic()
             for packet in container.demux(tracks.all):
-                waited = time.monotonic() - asked_s > _WAITED_S
+                came_s = time.monotonic()
                 if stop.is_set():
                     return
                 if packet.size or any_came:
                     any_came = True
                     yield packet
-                if rests and waited:
+                if gulps and packet.stream is tracks.all[0] and packet.dts is not None:
+                    gulps.took(float(packet.dts * packet.time_base), came_s)
+                if gulps and gulps.emptied(came_s - asked_s):
                     stop.wait(_REST_S)
                 asked_s = time.monotonic()
         except av.FFmpegError as error:
@@ -146,6 +153,31 @@ class Live:
             problem = _SILENT if silent else _why(error, address)
         # Outside of the handler: what FFmpeg raised holds the address with its password.
         raise CameraError(self.camera, problem)
+
+
+class Gulps:
+    """Tells when all of a stream that has come is taken, so that its thread may rest.
+
+    That a packet was waited for does not tell: on a busy machine each is, as its thread gets the
+    processor late, and who rested then would fall behind for good.
+    """
+
+    def __init__(self) -> None:
+        self._least_s, self._media_s, self._came_s = math.inf, -math.inf, 0.0
+        self._behind = False
+
+    def took(self, media_s: float, came_s: float) -> None:
+        """Note a packet of one track: its time, and when it was taken."""
+        if media_s < self._media_s:  # the camera's clock was set back
+            self._least_s = math.inf
+        late_s = came_s - media_s
+        self._least_s = min(late_s, self._least_s + _DRIFT * (came_s - self._came_s))
+        self._media_s, self._came_s = media_s, came_s
+        self._behind = late_s - self._least_s > _BEHIND_S
+
+    def emptied(self, waited_s: float) -> bool:
+        """Whether nothing is left, where the last packet was waited for so long."""
+        return waited_s > _WAITED_S and not self._behind
 
 
 @cache
