@@ -212,6 +212,24 @@ def test_a_cache_that_cannot_be_written_leaves_the_portable_engine(
         built(bundle)
 
 
+def test_a_cache_without_locks_leaves_the_portable_engine(
+    bundle: Path, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr("engines.plans.fcntl.flock", no_locks)
+    assert "cannot be written (No locks available)" in opened(bundle).choice
+
+
+def test_a_plan_that_cannot_be_read_is_built_again(bundle: Path, backend: FakeBackend) -> None:
+    file = plans.place(built(bundle).key) / "network.engine"
+    file.unlink()
+    file.mkdir()
+    assert opened(bundle).runtime.name == "fake gpu"
+    assert backend.made == 2
+
+
 def test_a_disk_that_fills_up_leaves_nothing_half_made(
     bundle: Path, backend: FakeBackend, cache: Path
 ) -> None:
