@@ -2,7 +2,6 @@
 
 import threading
 from importlib.metadata import PackageNotFoundError
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -10,29 +9,18 @@ import pytest
 
 from engines import build as building
 from engines import gpu, plans, targets
-from engines.build import build
-from engines.engine import Engine, engine_manifest, open_engine
+from engines.engine import engine_manifest, open_engine
 from engines.errors import CredenceError
 from engines.gpu import Gpu
 from engines.job import Job, UnsupportedError
 from engines.plans import Plan, PlanError
 from engines.runtime import Batch, Outputs
 from engines.window import FaceWindow
-from tests.engines.bundle import write_bundle
+from tests.engines.plans import built, opened
 
-needs_openvino = pytest.mark.skipif(not find_spec("openvino"), reason="openvino is not installed")
+pytestmark = pytest.mark.usefixtures("cache")
+
 H200 = Gpu(0, "NVIDIA H200", "9.0", "580.1")
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "credence" / "plans"
-
-
-@pytest.fixture
-def bundle(tmp_path: Path) -> Path:
-    return write_bundle(tmp_path / "tiny")
 
 
 class Fake:
@@ -87,16 +75,6 @@ def backend(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> FakeBackend:
     monkeypatch.setattr(targets, "version", version)
     monkeypatch.setattr(targets.Target, "backend", lambda _: made)
     return made
-
-
-def built(bundle: Path, target: str = "tensorrt-rtx", **how: object) -> Plan:
-    manifest, digest = engine_manifest(bundle)
-    return build(bundle, digest, manifest, target, **{"precision": "fp16", **how})  # type: ignore[arg-type]
-
-
-def opened(bundle: Path, device: str = "auto", told: list[str] | None = None) -> Engine:
-    lost = told.append if told is not None else (lambda _: None)
-    return open_engine(bundle, device=device, lost=lost)
 
 
 def test_a_plan_is_built_at_first_use_and_then_taken_from_the_cache(
