@@ -112,6 +112,8 @@ class Decoder:
             thinning.packets += 1
         try:
             for frame in packet.decode():
+                if thinning:
+                    thinning.frames += 1
                 if isinstance(frame, av.VideoFrame | av.AudioFrame):
                     for item in self._place(frame):
                         if thinning and isinstance(item, VideoFrame):
@@ -182,14 +184,19 @@ class _Thinning:
 
     def __init__(self, video: av.VideoStream) -> None:
         self._codec = video.codec_context
-        self._dense = False
+        self._dense, self._spares = False, True
         self.packets = 0
         """Of the stream since the last sampled picture."""
+        self.frames = 0
+        """Decoded since then."""
 
     def sampled(self) -> None:
         """A picture was sampled: decide what is decoded until the next one."""
+        if self._dense and self.frames < 2:  # the next one came late
+            self._spares = False
         # Counted, as what a camera announces for its rate is often not what it sends.
-        dense, self.packets = self.packets >= _DENSE, 0
+        dense = self._spares and self.packets >= _DENSE
+        self.packets = self.frames = 0
         if dense != self._dense:
             self._dense = dense
             self._codec.skip_frame = "NONREF" if dense else "DEFAULT"
@@ -278,7 +285,7 @@ class _Sound:
         try:
             frames = self._resampler.resample(given)
         except (av.FFmpegError, ValueError):  # sound that claims to be what it is not
-            frames, self._resampler, self._fed_s = [], _resampler(), None
+            frames, self._resampler, self._next_s = [], _resampler(), self._fed_s or 0.0
         for frame in frames:
             pcm: npt.NDArray[np.int16] = frame.to_ndarray()[0]
             if len(pcm):
