@@ -108,6 +108,13 @@ def test_a_plan_that_says_something_else_is_refused_once(
     assert not built(bundle, again=True).refused
 
 
+def test_a_plan_that_gives_nonsense_is_refused_once(bundle: Path, backend: FakeBackend) -> None:
+    backend.runtime.scale = float("nan")
+    for _ in range(2):
+        assert "its opinions differ by up to nan from ONNX Runtime's" in opened(bundle).choice
+    assert backend.made == 4
+
+
 def test_an_unsupported_operator_is_remembered_and_the_next_best_runs(
     bundle: Path, backend: FakeBackend
 ) -> None:
