@@ -266,8 +266,15 @@ def open_node(config: Config) -> Node:
     # A second look for a better detector would only repeat the warning.
     found = {"model": "haar"} if isinstance(first, Haar) else {}
     faces = config.faces.model_copy(update=found)
-    threads = min(len(config.cameras), os.cpu_count() or 1)
+    threads = min(len(config.cameras), _processors())
     return Node(judging, [first, *(open_finder(faces) for _ in range(1, threads))])
+
+
+def _processors() -> int:
+    """Return how many this process may use: in a container often fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 async def run_until_signalled(node: Node, output: Output | None, mqtt: MqttSink | None) -> None:
