@@ -1,6 +1,6 @@
 """How a node takes commands on its own machine: a Unix socket that is its user's alone.
 
-A command is one line of JSON; the answer is another.
+A command is one line of JSON. An empty line comes back at once, and then the answer as another.
 """
 
 import asyncio
@@ -21,8 +21,9 @@ from engines.errors import CredenceError
 
 LIMIT: Final = 1 << 16
 """Bytes that a command may have."""
+_HEARD: Final = b"\n"
 _LINE_S: Final = 5.0
-"""A caller must give its command within so long."""
+"""A caller must give its command within so long, and a node must have heard it."""
 _ANSWER_S: Final = 600.0
 """An answer may take so long: a device's plan may have to be built."""
 
@@ -168,6 +169,7 @@ async def _answer(
         async with asyncio.timeout(_LINE_S):
             line = await _line(reader)
         if line:
+            writer.write(_HEARD)
             writer.write(await handle(line) + b"\n")
             await writer.drain()
     except (OSError, TimeoutError):
@@ -212,14 +214,17 @@ def _accepts(place: Path) -> bool:
 
 
 def _exchanged(link: socket.socket, line: bytes, node: str) -> bytes:
-    link.settimeout(_ANSWER_S)
+    link.settimeout(_LINE_S)
+    answer = b""
     try:
         link.connect(str(folder() / f"{node}.sock"))
         link.sendall(line + b"\n")
         with link.makefile("rb") as answers:
-            answer = answers.readline()
+            if answers.readline() == _HEARD:
+                link.settimeout(_ANSWER_S)
+                answer = answers.readline()
     except TimeoutError:
-        raise NoAnswerError(node, f"has not answered for {_ANSWER_S:.0f} s") from None
+        raise NoAnswerError(node, f"has not answered for {link.gettimeout():.0f} s") from None
     except OSError as error:
         raise NoAnswerError(node, f"hung up ({error.strerror})") from None
     if not answer.endswith(b"\n"):

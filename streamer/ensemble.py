@@ -88,6 +88,8 @@ class Panel:
     sitting: Ensemble
     device: str | None = None
     """Where newcomers run, as `open_engine` takes it."""
+    hears_words: bool = True
+    """Whether there are words to judge. Else a text engine has nothing to prove itself on."""
     _trial: Trial | None = field(default=None, init=False)
 
     def seat(self, newcomer: Ensemble) -> Trial:
@@ -99,7 +101,7 @@ class Panel:
         unproven = {
             kind
             for kind, engine in newcomer.engines.items()
-            if engine is not before.engines.get(kind)
+            if engine is not before.engines.get(kind) and (kind != "text" or self.hears_words)
         }
         trial = Trial(before, unproven, asyncio.get_running_loop().create_future())
         self.sitting, self._trial = newcomer, trial

@@ -29,6 +29,10 @@ from streamer.worker import Worker
 
 log = structlog.get_logger()
 
+_IMPATIENCE_S = 1.0
+"""Signals that follow the first one sooner than this mean the same: a terminal, or `timeout`, may
+send several."""
+
 FLUSH_S = 2.0
 """When stopped, each camera has so long to finish its last windows, and then the broker to take
 what waits."""
@@ -271,15 +275,20 @@ def open_node(config: Config) -> Node:
 
 
 async def run_until_signalled(node: Node, output: Output | None, mqtt: MqttSink | None) -> None:
-    """Run a node until its cameras have ended, or a signal stops it; a second one kills it."""
+    """Run a node until its cameras have ended, or a signal stops it; a later one kills it."""
     loop = asyncio.get_running_loop()
     signals = (signal.SIGINT, signal.SIGTERM)
 
-    def stop() -> None:
+    def die_of_the_next() -> None:
         for number in signals:
             loop.remove_signal_handler(number)
+
+    def stop() -> None:
+        if node.stopped:
+            return
         log.info("stopping")
         node.stop()
+        loop.call_later(_IMPATIENCE_S, die_of_the_next)
 
     for number in signals:
         loop.add_signal_handler(number, stop)

@@ -150,7 +150,7 @@ async def test_who_says_nothing_too_much_or_half_a_line_disturbs_nobody(
 
         assert await said(b"") == b""
         assert await said(b"half") == b""
-        assert await said(b"x" * (control.LIMIT + 1)) in (b"?\n", b"")
+        assert await said(b"x" * (control.LIMIT + 1)) in (b"\n?\n", b"")
         assert await asyncio.to_thread(ask, b"hello", "attic") == b"HELLO\n"
 
 
@@ -175,3 +175,11 @@ def test_the_command_says_in_a_sentence_what_is_wrong() -> None:
     )
     assert "nowhere: there is no such folder; name one, shipped or none" in nothing.stderr
     assert len(nothing.stderr.splitlines()) == 1
+
+
+def test_ask_does_not_wait_for_a_node_that_hangs(
+    runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "_LINE_S", 0.1)
+    with claimed("attic"), pytest.raises(NoAnswerError, match="node attic has not answered for"):
+        ask(b"x")
