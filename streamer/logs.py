@@ -76,7 +76,7 @@ class Bounded:
                 return  # those after it began later
             del self._told[key]
             if (more := told.times - OFTEN) > 0:
-                event = f"{told.entry['event']} … {more} more within a minute"
+                event = f"{told.entry['event']} … and {more} more within a minute"
                 times = {"timestamp": now.get("timestamp")} if "timestamp" in now else {}
                 yield {**told.entry, **times, "event": event}
 

@@ -17,6 +17,7 @@ from prometheus_client import (
     Histogram,
     Info,
     ProcessCollector,
+    disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -26,6 +27,9 @@ from engines.manifest import Modality
 from engines.runtime import Batch, Outputs, Runtime
 from streamer.ensemble import Ensemble
 from streamer.event import EmotionEvent
+
+# Else a line more for each counter says when the node began.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 """Every Prometheus reads this."""

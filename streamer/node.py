@@ -88,7 +88,8 @@ class Node:
         writer = Worker("output")
         judges = [Worker(f"engines {number}") for number, _ in enumerate(self.finders, 1)]
         sinks = Sinks(output, mqtt, writer, self._taken)
-        reporter = Reporter(self.metrics, self.judging, mqtt, (*judges, writer))
+        device = [batcher.worker] if (batcher := self.judging.batcher) else []
+        reporter = Reporter(self.metrics, self.judging, mqtt, (*judges, *device, writer))
         try:
             async with asyncio.TaskGroup() as group:
                 commands = group.create_task(self._commands(mqtt, reporter), name="commands")

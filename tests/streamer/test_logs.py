@@ -40,7 +40,7 @@ def test_what_repeats_is_counted_and_said_once_a_minute() -> None:
     log.clock.now_s = 60
     log.say("stopping")
     assert log.lines[OFTEN:] == [
-        "info: camera door: online … 37 more within a minute",
+        "info: camera door: online … and 37 more within a minute",
         "info: stopping",
     ]
 
@@ -52,7 +52,7 @@ def test_it_is_written_again_in_the_next_minute() -> None:
             log.say("lost")
         log.clock.now_s += 60
     log.say("lost")
-    more = "info: lost … 1 more within a minute"
+    more = "info: lost … and 1 more within a minute"
     assert log.lines == [*["info: lost"] * OFTEN, more] * 2 + ["info: lost"]
 
 
@@ -82,7 +82,7 @@ def test_a_flood_of_different_messages_is_bounded_too() -> None:
     log.clock.now_s = 60
     log.say("stopping")
     more = 10_000 - DIFFERENT - OFTEN
-    assert f"info: other messages … {more} more within a minute" in log.lines
+    assert f"info: other messages … and {more} more within a minute" in log.lines
 
 
 @pytest.fixture
