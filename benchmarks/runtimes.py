@@ -24,14 +24,14 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.processes import machine
-from engines.build import build, load, reference_of
+from engines.build import build, load
 from engines.engine import BUNDLES, engine_manifest
 from engines.errors import CredenceError
 from engines.gpu import Gpu, gpu_named
 from engines.job import Job, Precision
 from engines.manifest import MODEL, EngineManifest
 from engines.opinion import Opinion
-from engines.parity import inputs_for
+from engines.parity import inputs_for, reference_of
 from engines.runtime import Batch
 from engines.runtime.guarded import first_line
 from engines.runtime.onnx import OnnxCpu
@@ -62,7 +62,7 @@ def main() -> None:
                 runs[name] = make()
             except Exception as error:  # whatever a library cannot do here, the others can
                 runs[name] = first_line(error)
-        _print(kind, runs, reference_of(BUNDLES / kind), given.batches)
+        _print(kind, runs, reference_of(BUNDLES / kind).inputs, given.batches)
     on = f"; {gpu.name}, driver {gpu.driver}" if gpu else ""
     print(f"{machine()}, one thread each{on}")
 

@@ -5,14 +5,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from engines import plans
 from engines.errors import CredenceError
 from engines.gpu import Gpu, gpu_named
 from engines.job import Job, Precision, UnsupportedError
-from engines.manifest import BUNDLES, MODEL, REFERENCE, BrokenBundleError, EngineManifest
-from engines.parity import compare, inputs_for
+from engines.manifest import BUNDLES, MODEL, EngineManifest
+from engines.parity import Parity, compare, inputs_for, reference_of
 from engines.plans import Key, Plan, PlanError
 from engines.runtime import Batch, Runtime
 from engines.runtime.guarded import first_line
@@ -91,16 +89,6 @@ def load(folder: Path, manifest: EngineManifest, plan: Plan, gpu: Gpu | None) ->
     return _loaded(target, job)
 
 
-def reference_of(folder: Path) -> Batch:
-    """Return the reference inputs (n, ...) of the bundle in a folder."""
-    try:
-        with np.load(folder / REFERENCE) as reference:
-            inputs: Batch = reference["inputs"]
-    except (OSError, KeyError, ValueError) as error:
-        raise BrokenBundleError(folder, f"{REFERENCE} cannot be read ({error})") from error
-    return inputs
-
-
 def _found(key: Key) -> Plan | None:
     try:
         return plans.read(plans.place(key))
@@ -111,8 +99,8 @@ def _found(key: Key) -> Plan | None:
 def _made(target: Target, job: Job, key: Key, manifest: EngineManifest, tell: Tell) -> Plan:
     """Make the plan's files, run them, compare."""
     try:
-        backend = target.backend()
-        backend.make(job)
+        target.backend().make(job)
+        fast = _loaded(target, job)
     except UnsupportedError as error:
         return Plan(key=key, refused=str(error))
     except CredenceError:
@@ -121,22 +109,19 @@ def _made(target: Target, job: Job, key: Key, manifest: EngineManifest, tell: Te
         raise PlanError(
             f"the {manifest.kind} engine cannot be built for {target.name}: {first_line(error)}"
         ) from error
-    fast, portable = _loaded(target, job), OnnxCpu(job.bundle / MODEL, job.shape)
-    inputs = inputs_for(reference_of(job.bundle), job.calibration)
-    tell(f"comparing {target.name} with {portable.name} on {len(inputs):,} inputs")
-    try:
-        parity = compare(
-            fast,
-            portable,
-            inputs,
-            job.precision,
-            kind=manifest.kind,
-            policy=policy_of(manifest, key.bundle),
-            most=job.max_batch,
-        )
-    except Exception as error:
-        raise PlanError(f"{fast.name} does not run: {first_line(error)}") from error
+    tell(f"comparing {fast.name} with ONNX Runtime")
+    parity = _compared(fast, job, manifest, policy_of(manifest, key.bundle))
     return Plan(key=key, parity=parity, refused=parity.refusal)
+
+
+def _compared(fast: Runtime, job: Job, manifest: EngineManifest, policy: Policy) -> Parity:
+    portable = OnnxCpu(job.bundle / MODEL, job.shape)
+    inputs = inputs_for(reference_of(job.bundle).inputs, job.calibration)
+    kind, most = manifest.kind, job.max_batch
+    try:
+        return compare(fast, portable, inputs, job.precision, kind=kind, policy=policy, most=most)
+    except Exception as error:  # as above
+        raise PlanError(f"{fast.name} does not run: {first_line(error)}") from error
 
 
 def _loaded(target: Target, job: Job) -> Runtime:

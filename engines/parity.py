@@ -1,7 +1,9 @@
 """Does a plan say what the portable engine says? Opinions within a tolerance, verdicts equal."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -9,7 +11,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from engines.job import Precision
-from engines.manifest import Modality
+from engines.manifest import REFERENCE, BrokenBundleError, Modality
 from engines.opinion import Opinion
 from engines.preprocess.text import BUCKETS, PIECES, WORDS
 from engines.runtime import Batch, Outputs, Runtime, stacked
@@ -88,6 +90,25 @@ def compare(
         equal=float(equal),
         policy=policy.hash,
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reference:
+    """What a bundle says of itself: some inputs, and what its network made of them at export."""
+
+    inputs: Batch
+    """(n, ...)"""
+    evidence: npt.NDArray[np.float32]
+    """(n, K)"""
+
+
+def reference_of(folder: Path) -> Reference:
+    """Read the reference of the bundle in a folder; raise BrokenBundleError."""
+    try:
+        with np.load(folder / REFERENCE) as reference:
+            return Reference(reference["inputs"], reference["evidence"])
+    except (OSError, KeyError, ValueError) as error:
+        raise BrokenBundleError(folder, f"{REFERENCE} cannot be read ({error})") from error
 
 
 def inputs_for(reference: Batch, data: Batch | None = None) -> Batch:

@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.engine import Engine
-from engines.manifest import REFERENCE, BrokenBundleError
+from engines.manifest import BrokenBundleError
 from engines.opinion import Array, Opinion
+from engines.parity import reference_of
 
 TOLERANCE = 1e-3
 """Largest difference of a belief or an uncertainty; processors round differently."""
@@ -23,14 +24,10 @@ class Verified:
 
 def verify(engine: Engine) -> Verified:
     """Run the engine on its reference inputs; raise BrokenBundleError if opinions differ."""
+    reference = reference_of(engine.path)
+    evidence, _ = engine.runtime(reference.inputs)
     try:
-        with np.load(engine.path / REFERENCE) as reference:
-            inputs, expected = reference["inputs"], reference["evidence"]
-    except (OSError, KeyError, ValueError) as error:
-        raise BrokenBundleError(engine.path, f"{REFERENCE} cannot be read ({error})") from error
-    evidence, _ = engine.runtime(inputs)
-    try:
-        difference = float(np.abs(_masses(evidence) - _masses(expected)).max())
+        difference = float(np.abs(_masses(evidence) - _masses(reference.evidence)).max())
     except ValueError as error:
         raise BrokenBundleError(engine.path, f"its network gives nonsense ({error})") from error
     if not difference <= TOLERANCE:
@@ -39,7 +36,7 @@ def verify(engine: Engine) -> Verified:
             f"its opinions differ by {difference:.2g} from those at export;"
             f" the runtime on this machine computes something else, install another version",
         )
-    return Verified(len(inputs), difference)
+    return Verified(len(reference.inputs), difference)
 
 
 def _masses(evidence: npt.NDArray[np.float32]) -> Array:

@@ -127,7 +127,9 @@ def load(job: Job) -> Cuda:
     """Load the bundle's program on the job's GPU, or on torch's CPU without one."""
     device = device_of(job)
     network, example = network_of(job, device), example_of(job, device)
-    with torch.backends.cudnn.flags(allow_tf32=False):  # fp32 means it: TF32 keeps ten bits
+    with torch.backends.cudnn.flags(
+        enabled=True, allow_tf32=False
+    ):  # fp32 means it: TF32 keeps ten bits
         return Cuda(network, example, job.max_batch, f"torch {device} {job.precision}")
 
 

@@ -27,12 +27,15 @@ def make(job: Job) -> None:
         )
         if not any("_run_on_acc" in name for name, _ in compiled.named_children()):
             raise UnsupportedError("TensorRT takes none of its operators")
-        torch_tensorrt.save(compiled, str(job.folder / _FILE), arg_inputs=[example])
+        torch_tensorrt.save(compiled, str(job.folder / _FILE), arg_inputs=[given])
 
 
 def load(job: Job) -> cuda.Cuda:
     """Load what `make` wrote."""
     device = cuda.device_of(job)
     network = torch_tensorrt.load(str(job.folder / _FILE)).module()
-    example = cuda.example_of(job, device)
-    return cuda.Cuda(network, example, job.max_batch, f"tensorrt {device} {job.precision}")
+    example, name = cuda.example_of(job, device), f"tensorrt {device} {job.precision}"
+    try:
+        return cuda.Cuda(network, example, job.max_batch, name)
+    except RuntimeError:  # what runs between TensorRT's parts may not be captured
+        return cuda.Cuda(network, example, job.max_batch, name, graphs=False)

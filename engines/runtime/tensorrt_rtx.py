@@ -53,7 +53,7 @@ def built(model: bytes, job: Job) -> bytes:
 
 
 def load(job: Job) -> cuda.Cuda:
-    """Load what `make` wrote; raises RuntimeError where this GPU does not take it."""
+    """Load what `make` wrote; raise UnsupportedError where this GPU does not take it."""
     device = cuda.device_of(job)
     network = _Network((job.folder / _FILE).read_bytes(), device)
     return cuda.Cuda(
@@ -75,10 +75,12 @@ class _Network:
             self._runtime = tensorrt_rtx.Runtime(self._logger)
             self._engine = self._runtime.deserialize_cuda_engine(engine)
             if self._engine is None:
-                raise RuntimeError(self._logger.first or "the engine is not for this GPU")
+                raise UnsupportedError(self._logger.first or "the engine is not for this GPU")
             config = self._engine.create_runtime_config()
             config.cuda_graph_strategy = tensorrt_rtx.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
             self._context = self._engine.create_execution_context(config)
+            self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        self._made: dict[int, tuple[Tensor, Tensor]] = {}
         self._input = next(
             name
             for name in map(self._engine.get_tensor_name, range(self._engine.num_io_tensors))
@@ -89,12 +91,15 @@ class _Network:
         context, size = self._context, len(rows)
         context.set_input_shape(self._input, tuple(rows.shape))
         context.set_tensor_address(self._input, rows.data_ptr())
-        made = [self._place(name, size) for name in _OUTPUTS]
-        for name, tensor in zip(_OUTPUTS, made, strict=True):
+        if size not in self._made:  # a captured graph writes where it wrote before
+            self._made[size] = self._place("evidence", size), self._place("embedding", size)
+        for name, tensor in zip(_OUTPUTS, self._made[size], strict=True):
             context.set_tensor_address(name, tensor.data_ptr())
-        if not context.execute_async_v3(torch.cuda.current_stream().cuda_stream):
+        self._stream.wait_stream(torch.cuda.current_stream())  # the default one cannot be captured
+        if not context.execute_async_v3(self._stream.cuda_stream):
             raise RuntimeError(self._logger.first or "TensorRT does not run")
-        return made[0], made[1]
+        torch.cuda.current_stream().wait_stream(self._stream)
+        return self._made[size]
 
     def _place(self, name: str, size: int) -> Tensor:
         wide = self._engine.get_tensor_shape(name)[1]

@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engines.build import reference_of
 from engines.engine import BUNDLES, engine_manifest
 from engines.errors import CredenceError
 from engines.gpu import gpus
 from engines.job import Job, Precision, UnsupportedError
 from engines.manifest import MODEL, Modality
 from engines.opinion import Opinion
-from engines.parity import TOLERANCE, inputs_for
+from engines.parity import TOLERANCE, inputs_for, reference_of
 from engines.runtime import in_parts
 from engines.runtime.onnx import OnnxCpu
 from tests.engines.bundle import write_bundle
@@ -45,7 +44,7 @@ def test_the_program_says_what_the_portable_model_says(
     job = job_of(kind, precision, tmp_path)
     cuda.make(job)
     runtime = cuda.load(job)
-    inputs = inputs_for(reference_of(job.bundle))[:11]  # 4 + 4 + 3: full, and padded
+    inputs = inputs_for(reference_of(job.bundle).inputs)[:11]  # 4 + 4 + 3: full, and padded
     evidence, embedding = runtime(inputs)
     expected, embedded = OnnxCpu(job.bundle / MODEL, job.shape)(inputs)
     beliefs = [Opinion.from_evidence(e).belief for e in (evidence, expected)]
@@ -91,7 +90,7 @@ def test_a_bundle_without_a_program_is_unsupported(tmp_path: Path) -> None:
 def test_tensorrt_rtx_builds_engines(kind: Modality, precision: Precision, tmp_path: Path) -> None:
     from engines.runtime import tensorrt_rtx
 
-    rows = inputs_for(reference_of(BUNDLES / kind))[:32]
+    rows = inputs_for(reference_of(BUNDLES / kind).inputs)[:32]
     job = job_of(kind, precision, tmp_path, calibration=rows)
     tensorrt_rtx.make(job)
     assert (tmp_path / "network.engine").stat().st_size > 2_000_000

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from engines import plans, targets
-from engines.build import build, reference_of
+from engines.build import build
 from engines.engine import BUNDLES, Engine, engine_manifest, open_engine
 from engines.errors import CredenceError
 from engines.job import Job, Precision
 from engines.manifest import MODEL, Modality
 from engines.opinion import Opinion
-from engines.parity import INPUTS, Parity, compare, inputs_for
+from engines.parity import INPUTS, Parity, compare, inputs_for, reference_of
 from engines.plans import Plan
 from engines.preprocess import text
 from engines.runtime.onnx import OnnxCpu
@@ -87,7 +87,7 @@ def test_openvino_says_what_onnx_runtime_says(kind: Modality) -> None:
     job.folder.mkdir(parents=True)
     openvino.make(job)
     portable = OnnxCpu(folder / MODEL, job.shape)
-    inputs = inputs_for(reference_of(folder))[:40]
+    inputs = inputs_for(reference_of(folder).inputs)[:40]
     parity = compare(
         openvino.load(job), portable, inputs, "fp32", kind=kind, policy=UNCERTIFIED, most=8
     )
@@ -136,7 +136,7 @@ def test_half_precision_of_the_body_is_close(kind: Modality, tmp_path: Path) -> 
     manifest, _ = engine_manifest(folder)
     half = rewritten(Job(folder, manifest.input.shape, "fp16", 8, None, tmp_path))
     (tmp_path / MODEL).write_bytes(half)
-    inputs = inputs_for(reference_of(folder))[:12]
+    inputs = inputs_for(reference_of(folder).inputs)[:12]
     single, _ = OnnxCpu(folder / MODEL, manifest.input.shape)(inputs)
     found, _ = OnnxCpu(tmp_path / MODEL, manifest.input.shape)(inputs)
     beliefs = [Opinion.from_evidence(evidence).belief for evidence in (single, found)]
@@ -146,7 +146,7 @@ def test_half_precision_of_the_body_is_close(kind: Modality, tmp_path: Path) -> 
 
 def test_variations_differ_and_repeat() -> None:
     for kind in ("face", "text"):
-        reference = reference_of(BUNDLES / kind)
+        reference = reference_of(BUNDLES / kind).inputs
         varied = inputs_for(reference)
         assert varied.shape == (INPUTS, *reference.shape[1:])
         assert varied.dtype == reference.dtype

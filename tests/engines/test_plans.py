@@ -150,19 +150,22 @@ def test_what_a_library_raises_is_a_sentence_and_not_remembered(
         assert backend.made == made
 
 
-def test_a_gpu_that_is_lost_costs_no_window(bundle: Path, backend: FakeBackend) -> None:
+@pytest.mark.parametrize(
+    "problem", ["CUDA error: device lost", "CUDA out of memory. Tried to allocate 2.00 MiB"]
+)
+def test_a_gpu_that_is_lost_costs_no_window(
+    bundle: Path, backend: FakeBackend, problem: str
+) -> None:
     told: list[str] = []
     engine, portable = opened(bundle, told=told), open_engine(bundle)
     window = FaceWindow(0, 1, np.tile(np.arange(48, dtype=np.uint8), (2, 48, 1)))
     assert engine.runtime.name == "fake gpu"
-    backend.runtime.error = RuntimeError("CUDA error: device lost\nand more")
+    backend.runtime.error = RuntimeError(f"{problem}\nand more")
     calls = backend.runtime.calls
     for _ in range(3):
         found = engine.judge(window)
         np.testing.assert_array_equal(found.belief, portable.judge(window).belief)
-    assert told == [
-        "fake gpu is lost (CUDA error: device lost); onnxruntime cpu goes on, start again"
-    ]
+    assert told == [f"fake gpu is lost ({problem}); onnxruntime cpu goes on, start again"]
     assert (backend.runtime.calls, engine.runtime.name) == (calls + 1, "onnxruntime cpu")
     assert not engine.runtime.batches
 

@@ -36,7 +36,7 @@ def refusal(text: str, *overrides: str) -> str:
         ),
         (
             "video: {zzz: 1}",
-            "1: unknown key 'zzz' in video; known are sample_every_s",
+            "1: unknown key 'zzz' in video; known are sample_every_s, decoder",
         ),
         (
             "vad:\n  hangover_s: long",
