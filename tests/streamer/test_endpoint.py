@@ -1,11 +1,13 @@
 """Pages over HTTP: what is asked properly is answered, the rest hurts nobody."""
 
 import asyncio
+import random
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from http import HTTPStatus
 from http.client import HTTPException
+from pathlib import Path
 
 import pytest
 
@@ -90,6 +92,15 @@ async def test_what_cannot_be_answered_is_refused(request_: bytes, status: HTTPS
         assert await asyncio.to_thread(get, port, "/fine") == (200, "fine\n")
 
 
+async def test_noise_hurts_nobody() -> None:
+    noise = random.Random(6)
+    async with serving() as port:
+        for _ in range(200):
+            answer = await answer_to(port, noise.randbytes(noise.randrange(2000)) + b"\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 400 ")
+        assert await asyncio.to_thread(get, port, "/fine") == (200, "fine\n")
+
+
 async def test_a_caller_who_goes_is_forgotten() -> None:
     async with serving() as port:
         async with calling(port) as (_, writer):
@@ -135,6 +146,14 @@ async def test_leaving_does_not_wait_for_callers() -> None:
             reader, _ = await stack.enter_async_context(calling(port))
             await asyncio.sleep(0.05)
         assert await reader.read() == b""
+
+
+def test_ipv6_is_listened_at(capsys: pytest.CaptureFixture[str]) -> None:
+    if not socket.has_ipv6 or not Path("/proc/net/if_inet6").exists():
+        pytest.skip("this machine has no IPv6")
+    with opened(Settings(port=free_port(), host="::1")) as listener:
+        assert listener
+        assert f"http://[::1]:{listener.getsockname()[1]}/metrics" in capsys.readouterr().out
 
 
 def test_port_0_serves_nothing() -> None:

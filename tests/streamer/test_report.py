@@ -107,8 +107,9 @@ async def test_a_process_tells_how_its_camera_is_doing(
         info = NodeInfo.model_validate_json(said)
     async with listening(broker, broker.topic("attic", "stats")) as client:
         stats = NodeStats.model_validate_json(await newest(client))
-    process.send_signal(signal.SIGTERM)
-    _, stderr = await asyncio.to_thread(process.communicate, timeout=10)
+    with closing(socket.create_connection(("127.0.0.1", port))):  # who asks nothing holds nobody
+        process.send_signal(signal.SIGTERM)
+        _, stderr = await asyncio.to_thread(process.communicate, timeout=5)
     server.close()
     assert process.returncode == 0
     assert (info.node, info.cameras) == ("attic", ("door",))
