@@ -1,5 +1,7 @@
 """What is counted, and how it is summed up."""
 
+import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -7,6 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engines.window import FaceWindow
+from streamer.config import Engines
+from streamer.ensemble import Panel, open_ensemble
 from streamer.event import WindowSpan
 from streamer.metrics import RECENT, Metrics, percentile_99
 from tests.streamer.conftest import MakeEvent
@@ -68,3 +73,25 @@ def test_ages_are_kept_of_the_last_events_alone(make_event: MakeEvent) -> None:
     for number in range(RECENT + 10):
         door.put(event, event.time + timedelta(seconds=number))
     assert (len(door.ages_s), door.ages_s[0]) == (RECENT, 10)
+
+
+async def test_engines_are_timed_and_so_are_those_that_come_later() -> None:
+    def calls() -> int:
+        return metrics.reading().total("credence_engine_seconds_count", engine="face")
+
+    metrics = Metrics([])
+    ensemble = await asyncio.to_thread(open_ensemble, Engines(device="cpu"))
+    newcomer = await asyncio.to_thread(open_ensemble, Engines(device="cpu"))
+    panel = Panel(ensemble)
+    panel.wrap(metrics.timed)
+    window = FaceWindow(0.0, 1.0, np.zeros((1, 48, 48), np.uint8))
+    timed = panel.sitting.engines["face"]
+    assert timed.judge(window).belief == pytest.approx(
+        ensemble.engines["face"].judge(window).belief
+    )
+    assert (timed.runtime.name, calls()) == ("onnxruntime cpu", 1)
+    new = newcomer.engines["face"]
+    trial = panel.seat(replace(newcomer, engines={**panel.sitting.engines, "face": new}))
+    assert trial.unproven == {"face"}  # the others are who they were
+    panel.sitting.engines["face"].judge(window)
+    assert calls() == 2
