@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engines.window import FaceWindow
 from streamer.config import Engines
-from streamer.ensemble import Panel, open_ensemble
+from streamer.ensemble import Ensemble, Panel, Trial, open_ensemble
 from streamer.event import WindowSpan
 from streamer.metrics import RECENT, Metrics, percentile_99
 from tests.streamer.conftest import MakeEvent
@@ -75,13 +75,16 @@ def test_ages_are_kept_of_the_last_events_alone(make_event: MakeEvent) -> None:
     assert (len(door.ages_s), door.ages_s[0]) == (RECENT, 10)
 
 
-async def test_engines_are_timed_and_so_are_those_that_come_later() -> None:
+def test_engines_are_timed_and_so_are_those_that_come_later() -> None:
     def calls() -> int:
         return metrics.reading().total("credence_engine_seconds_count", engine="face")
 
     metrics = Metrics([])
-    ensemble = await asyncio.to_thread(open_ensemble, Engines(device="cpu"))
-    newcomer = await asyncio.to_thread(open_ensemble, Engines(device="cpu"))
+
+    async def seat(newcomer: Ensemble) -> Trial:
+        return panel.seat(newcomer)
+
+    ensemble, newcomer = (open_ensemble(Engines(device="cpu")) for _ in range(2))
     panel = Panel(ensemble)
     panel.wrap(metrics.timed)
     window = FaceWindow(0.0, 1.0, np.zeros((1, 48, 48), np.uint8))
@@ -91,7 +94,8 @@ async def test_engines_are_timed_and_so_are_those_that_come_later() -> None:
     )
     assert (timed.runtime.name, calls()) == ("onnxruntime cpu", 1)
     new = newcomer.engines["face"]
-    trial = panel.seat(replace(newcomer, engines={**panel.sitting.engines, "face": new}))
+    engines = {**panel.sitting.engines, "face": new}
+    trial = asyncio.run(seat(replace(newcomer, engines=engines)))
     assert trial.unproven == {"face"}  # the others are who they were
     panel.sitting.engines["face"].judge(window)
     assert calls() == 2
