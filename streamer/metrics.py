@@ -23,7 +23,6 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.samples import Sample
 
-from engines.manifest import Modality
 from engines.runtime import Batch, Outputs, Runtime
 from streamer.ensemble import Ensemble
 from streamer.event import EmotionEvent
@@ -105,7 +104,7 @@ class Metrics:
         engines = {
             kind: engine
             if isinstance(engine.runtime, _Timed)
-            else replace(engine, runtime=_Timed(engine.runtime, kind, self.engine))
+            else replace(engine, runtime=_Timed(engine.runtime, self.engine.labels(kind)))
             for kind, engine in ensemble.engines.items()
         }
         return replace(ensemble, engines=engines)
@@ -203,7 +202,6 @@ class _Timed:
     """A runtime whose calls are timed."""
 
     runtime: Runtime
-    kind: Modality
     into: Histogram
 
     @property
@@ -217,7 +215,7 @@ class _Timed:
     def __call__(self, batch: Batch) -> Outputs:
         began_s = time.perf_counter()
         outputs = self.runtime(batch)
-        self.into.labels(self.kind).observe(time.perf_counter() - began_s)
+        self.into.observe(time.perf_counter() - began_s)
         return outputs
 
 

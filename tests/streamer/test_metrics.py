@@ -87,6 +87,8 @@ def test_engines_are_timed_and_so_are_those_that_come_later() -> None:
     ensemble, newcomer = (open_ensemble(Engines(device="cpu")) for _ in range(2))
     panel = Panel(ensemble)
     panel.wrap(metrics.timed)
+    counted = metrics.reading().by("engine", "credence_engine_seconds_count")
+    assert counted == {"face": 0, "voice": 0, "text": 0}
     window = FaceWindow(0.0, 1.0, np.zeros((1, 48, 48), np.uint8))
     timed = panel.sitting.engines["face"]
     assert timed.judge(window).belief == pytest.approx(
