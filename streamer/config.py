@@ -30,6 +30,7 @@ __all__ = [
     "ConfigError",
     "Engines",
     "Faces",
+    "Metrics",
     "Mqtt",
     "Transcript",
     "Vad",
@@ -256,6 +257,17 @@ class Mqtt(_Section):
         return password
 
 
+class Metrics(_Section):
+    """Where `credence run` serves `/metrics` for Prometheus, `/healthz` and `/readyz`."""
+
+    port: Annotated[_Whole, Field(ge=0, le=65535)] = 9464
+    """0 serves nothing. Where another program has the port, a warning says so and cameras are
+    judged all the same."""
+    host: Annotated[str, AfterValidator(addresses.ip_address)] = "127.0.0.1"
+    """The address of this machine to listen at; by default nobody else can ask. `0.0.0.0` is all
+    of IPv4. Nobody is asked for a password, so let a firewall decide who gets there."""
+
+
 class Config(_Section):
     """Everything that can be configured; every key has a default."""
 
@@ -271,6 +283,7 @@ class Config(_Section):
     engines: Engines = Engines()
     transcript: Transcript = Transcript()
     mqtt: Mqtt | None = None
+    metrics: Metrics = Metrics()
 
     @field_validator("cameras")
     @classmethod

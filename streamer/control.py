@@ -18,6 +18,7 @@ import platformdirs
 import structlog
 
 from engines.errors import CredenceError
+from streamer import callers
 
 LIMIT: Final = 1 << 16
 """Bytes that a command may have."""
@@ -143,23 +144,11 @@ def _listener(place: Path) -> socket.socket:
 
 async def serve(listener: socket.socket, handle: Handle) -> None:
     """Answer commands until cancelled. ``handle`` takes and returns a line, and never raises."""
-    async with asyncio.TaskGroup() as callers:
 
-        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            if not server.is_serving():  # it came as we were leaving
-                writer.close()
-                return
-            caller = callers.create_task(_answer(reader, writer, handle), name="command")
-            caller.add_done_callback(lambda _: writer.close())  # also when it never began
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _answer(reader, writer, handle)
 
-        server = await asyncio.start_unix_server(
-            connected, sock=listener, limit=LIMIT, start_serving=False
-        )
-        await server.start_serving()
-        try:
-            await asyncio.get_running_loop().create_future()  # until cancelled
-        finally:
-            server.close()
+    await callers.serve(listener, answer, limit=LIMIT, name="command")
 
 
 async def _answer(
