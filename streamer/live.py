@@ -20,12 +20,12 @@ from av.container import InputContainer
 from av.stream import Stream
 
 from engines.errors import CredenceError
+from engines.processors import processors
 from streamer.addresses import Address
 from streamer.backlog import Backlog
 from streamer.decode import Decoder, Sampling, Tracks, find_tracks, paced, plain
 from streamer.flow import Epoch, Media, Notice, VideoFrame
 from streamer.picture import PictureWatch
-from streamer.threads import processors
 
 log = structlog.get_logger()
 

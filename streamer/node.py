@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 
 from engines.errors import CredenceError
+from engines.processors import processors
 from streamer.announce import Announcer
 from streamer.commands import take_commands
 from streamer.config import Camera, Config
@@ -29,7 +30,6 @@ from streamer.report import Reporter
 from streamer.sinks.fanout import Output, Sinks
 from streamer.sinks.jsonl import OutputError
 from streamer.sinks.mqtt import MqttSink
-from streamer.threads import processors
 from streamer.worker import Worker
 
 log = structlog.get_logger()

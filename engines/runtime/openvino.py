@@ -1,17 +1,19 @@
 """OpenVINO on the CPU: what `credence-engines build BUNDLE --target openvino` makes, run."""
 
 import threading
+from typing import Any
 
 import openvino
 
 from engines.job import Job
 from engines.manifest import MODEL
 from engines.precision import rewritten
+from engines.processors import processors
 from engines.runtime import Batch, Outputs, in_parts
 
 
 class OpenVino:
-    """A network in OpenVINO on one CPU thread, in single precision unless it was quantised."""
+    """A network in OpenVINO, one CPU thread a call, in single precision unless it was quantised."""
 
     batches = False
 
@@ -20,25 +22,30 @@ class OpenVino:
         self._most = job.max_batch
         core = openvino.Core()
         settings = {
-            "INFERENCE_NUM_THREADS": 1,
-            "NUM_STREAMS": 1,
+            # A stream takes one call at a time, on one thread: as many as threads may judge.
+            "INFERENCE_NUM_THREADS": processors(),
+            "NUM_STREAMS": processors(),
             # Where the processor knows bfloat16, OpenVINO would take it, and opinions change.
             "INFERENCE_PRECISION_HINT": "f32",
         }
         model = core.compile_model(core.read_model(job.folder / MODEL), "CPU", settings)
         self._given = [model.output("evidence"), model.output("embedding")]
-        self._request = model.create_infer_request()
-        self._one_at_a_time = threading.Lock()
+        self._model, self._of_thread = model, threading.local()
 
     def __call__(self, batch: Batch) -> Outputs:
         """Return evidence (B, K) ≥ 0 and embedding (B, D) of a batch (B, ...)."""
         return in_parts(self._run, batch, self._most)
 
     def _run(self, batch: Batch) -> Outputs:
-        with self._one_at_a_time:
-            given = self._request.infer({0: batch})
-            evidence, embedding = (given[output].copy() for output in self._given)
+        given = self._request().infer({0: batch})
+        evidence, embedding = (given[output].copy() for output in self._given)
         return evidence, embedding
+
+    def _request(self) -> Any:
+        """Return the calling thread's own request: one request takes one call at a time."""
+        if not hasattr(self._of_thread, "request"):
+            self._of_thread.request = self._model.create_infer_request()
+        return self._of_thread.request
 
 
 def make(job: Job) -> None:
