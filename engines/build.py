@@ -7,15 +7,16 @@ from pathlib import Path
 
 from engines import plans
 from engines.errors import CredenceError
-from engines.gpu import Gpu, gpu_named
+from engines.gpu import Gpu
 from engines.job import Job, Precision, UnsupportedError
 from engines.manifest import BUNDLES, MODEL, EngineManifest
 from engines.parity import Parity, compare, inputs_for, reference_of
 from engines.plans import Key, Plan, PlanError
+from engines.precision import enough
 from engines.runtime import Batch, Runtime
 from engines.runtime.guarded import first_line
 from engines.runtime.onnx import OnnxCpu
-from engines.targets import Target, machine, target_named
+from engines.targets import Target, gpu_for, machine, target_named
 from engines.verdict import UNCERTIFIED, Policy, PolicyMismatchError, open_policy
 
 Tell = Callable[[str], None]
@@ -34,7 +35,7 @@ def key_of(
     gpu: Gpu | None,
     data: Batch | None = None,
 ) -> Key:
-    """Return the key of a plan; raise MissingPackageError where a package is absent."""
+    """Return the key of a plan; raise a CredenceError where a package is absent."""
     return Key(
         bundle=bundle,
         kind=manifest.kind,
@@ -46,6 +47,7 @@ def key_of(
         versions=target.versions(),
         policy=policy_of(manifest, bundle).hash,
         data="" if data is None else hashlib.sha256(data.tobytes()).hexdigest(),
+        rewriter=target.rewriter(precision),
     )
 
 
@@ -65,17 +67,19 @@ def build(
     """Build the bundle (of hash ``bundle``) in ``folder`` for a target, or take it from the cache.
 
     The plan may be ``refused``: that is remembered, and tried anew only if ``again``. Raises a
-    CredenceError where it cannot be built now: no GPU, no package, no room.
+    CredenceError where it cannot be built now: no GPU, no package, no data, no room.
     """
     chosen = target_named(target, precision)
-    gpu = gpu_named(device) if chosen.gpu else None
+    gpu = gpu_for(chosen, device)
+    if precision == "int8":
+        enough(data)
     key = key_of(bundle, manifest, chosen, precision, max_batch=max_batch, gpu=gpu, data=data)
     what = f"{manifest.kind} engine for {target} {precision}"
     with plans.locked(key, lambda: tell(f"waiting: another process builds the {what}")):
         if (found := _found(key)) and not (found.refused and again):
             return found
-        tell(f"building the {what}; this is done once")
-        with plans.making() as made:
+        with plans.making(key) as made:
+            tell(f"building the {what}; this is done once")
             job = Job(folder, manifest.input.shape, precision, max_batch, gpu, made, data)
             return plans.put(made, _made(chosen, job, key, manifest, tell))
 

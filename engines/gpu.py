@@ -39,6 +39,8 @@ def device_named(text: str) -> str:
 
 def gpu_named(device: str) -> Gpu:
     """Return the GPU that `auto`, `cuda` or `cuda:N` means; raise NoGpuError where it is not."""
+    if device == "cpu":
+        raise NoGpuError("cpu is no GPU; name auto, cuda or cuda:N")
     found = gpus()
     if not found:
         raise NoGpuError("there is no NVIDIA GPU with a driver on this machine")

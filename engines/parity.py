@@ -1,10 +1,13 @@
 """Does a plan say what the portable engine says? Opinions within a tolerance, verdicts equal."""
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -105,10 +108,13 @@ class Reference:
 def reference_of(folder: Path) -> Reference:
     """Read the reference of the bundle in a folder; raise BrokenBundleError."""
     try:
-        with np.load(folder / REFERENCE) as reference:
+        with np.load(BytesIO((folder / REFERENCE).read_bytes())) as reference:
             return Reference(reference["inputs"], reference["evidence"])
-    except (OSError, KeyError, ValueError) as error:
-        raise BrokenBundleError(folder, f"{REFERENCE} cannot be read ({error})") from error
+    except (OSError, EOFError, KeyError, ValueError, TypeError, BadZipFile, zlib.error) as error:
+        # What NumPy says is for programmers: to load it unsafely.
+        raise BrokenBundleError(
+            folder, f"{REFERENCE} is damaged; copy the bundle again, or export it again"
+        ) from error
 
 
 def inputs_for(reference: Batch, data: Batch | None = None) -> Batch:

@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -19,8 +20,10 @@ from engines.manifest import Modality, sha256
 from engines.parity import Parity
 
 RECORD = "plan.json"
+_MAKING = ".making-"
+"""Begins the name of a folder in which a plan is made; the plan's follows, then a random one."""
 
-BUILDER = 1
+BUILDER = 2
 """Counts the ways in which this code has built and compared plans."""
 
 
@@ -52,6 +55,8 @@ class Key(_Part):
     builder: int = BUILDER
     data: str = ""
     """SHA-256 of what it was calibrated on."""
+    rewriter: str = ""
+    """The version of onnx, where that gave the network fewer bits."""
 
     @property
     def name(self) -> str:
@@ -61,7 +66,7 @@ class Key(_Part):
 
     def fits(self, other: "Key") -> bool:
         """Whether two keys differ at most in how the network is built."""
-        how = {"precision", "max_batch", "data"}
+        how = {"precision", "max_batch", "data", "rewriter"}
         return self.model_dump(exclude=how) == other.model_dump(exclude=how)
 
 
@@ -130,7 +135,7 @@ def locked(key: Key, waiting: Callable[[], None]) -> Iterator[None]:
     """
     try:
         root().mkdir(parents=True, exist_ok=True)
-        file = (root() / f".{key.name}.lock").open("w")
+        file = _lock_of(key.name).open("w")
     except OSError as error:
         raise _unwritable(error) from error
     with file:
@@ -149,11 +154,22 @@ def _lock(file: IO[str], waiting: Callable[[], None]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
 
 
+def _lock_of(name: str) -> Path:
+    return root() / f".{name}.lock"
+
+
 @contextmanager
-def making() -> Iterator[Path]:
-    """Give an empty folder inside the cache, gone at the end unless `put` moved it."""
+def making(key: Key) -> Iterator[Path]:
+    """Give an empty folder inside the cache, gone at the end unless `put` moved it.
+
+    Needs the plan's lock. Raises PlanError where the cache cannot be written, or something that is
+    no folder lies in the plan's place.
+    """
+    _sweep(key)
+    if os.path.lexists(place(key)) and (place(key).is_symlink() or not place(key).is_dir()):
+        raise PlanError(f"{place(key)} is in the way of a plan, and is no folder; delete it")
     try:
-        made = Path(tempfile.mkdtemp(prefix=".making-", dir=root()))
+        made = Path(tempfile.mkdtemp(prefix=f"{_MAKING}{key.name}-", dir=root()))
     except OSError as error:
         raise _unwritable(error) from error
     try:
@@ -162,6 +178,25 @@ def making() -> Iterator[Path]:
         raise _unwritable(error) from error
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+def _sweep(key: Key) -> None:
+    """Delete what builds that were killed have left: nobody holds the locks of their plans."""
+    for left in root().glob(f"{_MAKING}*"):
+        name = left.name.removeprefix(_MAKING).rpartition("-")[0]
+        if name == key.name or not _held(name):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _held(name: str) -> bool:
+    try:
+        with _lock_of(name).open() as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
 
 
 def put(made: Path, plan: Plan) -> Plan:

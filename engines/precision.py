@@ -16,37 +16,35 @@ from engines.runtime import Batch
 
 WEIGHED: Final = ("Conv", "Gemm", "MatMul")
 """What is computed in 8 bits: nearly all of the work."""
+LEAST: Final = 32
+"""Inputs that int8 is calibrated on; fewer tell it too little."""
 _LARGEST_HALF: Final = 65504.0
 
 
 def rewritten(job: Job, *, plain: bool = False) -> bytes:
     """Return the bundle's network in the precision that is asked for; int8 ``plain`` for TensorRT.
 
-    Raises a CredenceError where that needs a package that is not installed, or int8 without data.
+    Raises NoDataError where int8 has too little to be calibrated on.
     """
     model = folded(job.bundle / MODEL)
     if job.precision == "fp32":
         return model
-    try:
-        import onnx  # noqa: F401, PLC0415
-    except ImportError:
-        raise MissingOnnxError(job.precision) from None
     if job.precision == "fp16":
         return _half(model)
-    if job.calibration is None:
-        raise NoDataError("int8 is calibrated on your own inputs; name them with --data")
-    return _int8(model, job.calibration, plain=plain)
+    return _int8(model, enough(job.calibration), plain=plain)
 
 
 class NoDataError(CredenceError):
-    """There is nothing to calibrate on."""
+    """There is too little to calibrate on."""
 
 
-class MissingOnnxError(CredenceError):
-    """The package that rewrites networks is absent."""
-
-    def __init__(self, precision: str) -> None:
-        super().__init__(f"{precision} needs the package onnx; pip install onnx")
+def enough(data: Batch | None) -> Batch:
+    """Return what int8 is calibrated on; raise NoDataError where that is too little."""
+    if data is None:
+        raise NoDataError("int8 is calibrated on your own inputs; name them with --data")
+    if len(data) < LEAST:
+        raise NoDataError(f"int8 is calibrated on {LEAST} inputs or more, here are {len(data)}")
+    return data
 
 
 def folded(path: Path) -> bytes:
@@ -103,33 +101,39 @@ def _half(model: bytes) -> bytes:
 
 def _int8(model: bytes, calibration: Batch, *, plain: bool) -> bytes:
     """Compute most of the body in 8 bits; ``plain``: a zero is 0, and biases are floats."""
-    from onnxruntime.quantization import QuantType, quantize_static  # noqa: PLC0415
+    from onnxruntime import quantization  # noqa: PLC0415
 
     whole, body = taken_apart(model)
     chosen = [n.name for n in whole.graph.node if n.name in body and n.op_type in WEIGHED]
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, _quiet(Path(quantization.__file__).parent):
         out = Path(folder) / MODEL
-        quantize_static(
+        quantization.quantize_static(
             whole,
             out,
             _Rows(whole.graph.input[0].name, calibration),
             nodes_to_quantize=chosen,
             per_channel=True,
-            activation_type=QuantType.QInt8,
-            weight_type=QuantType.QInt8,
+            activation_type=quantization.QuantType.QInt8,
+            weight_type=quantization.QuantType.QInt8,
             extra_options={"ActivationSymmetric": plain, "QuantizeBias": not plain},
         )
         return out.read_bytes()
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the quantiser from advising, on the root logger, what is done already."""
-    logging.disable(logging.WARNING)
+def _quiet(quantiser: Path) -> Iterator[None]:
+    """Keep the quantiser, the code in a folder, from advising on the root logger what is done."""
+
+    def others(record: logging.LogRecord) -> bool:
+        advice = record.levelno <= logging.WARNING
+        return not (advice and Path(record.pathname).is_relative_to(quantiser))
+
+    root = logging.getLogger()
+    root.addFilter(others)
     try:
         yield
     finally:
-        logging.disable(logging.NOTSET)
+        root.removeFilter(others)
 
 
 def _singles(graph: Any) -> set[str]:

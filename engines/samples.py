@@ -16,8 +16,6 @@ from engines.window import SAMPLE_RATE_HZ, FaceWindow, TextWindow, VoiceWindow
 
 MOST: Final = 2048
 """Rows that are read; more tell a calibration nothing new."""
-LEAST: Final = 32
-"""Fewer would tell it too little."""
 
 _ENDINGS: Final[dict[Modality, tuple[str, ...]]] = {
     "face": (".png", ".jpg", ".jpeg"),
@@ -35,7 +33,7 @@ class SamplesError(CredenceError):
 
 
 def read(folder: Path, kind: Modality) -> Batch:
-    """Return rows (n, ...) as the network of this kind is given them, 32 ≤ n ≤ 2,048.
+    """Return rows (n, ...) as the network of this kind is given them, 1 ≤ n ≤ 2,048.
 
     Faces are crops of any size, cut as tightly as `preprocess.face` does; voices are 16-bit mono
     WAV files at 16 kHz; texts have a sentence a line. Raises SamplesError.
@@ -48,9 +46,9 @@ def read(folder: Path, kind: Modality) -> Batch:
         rows += _rows(path, kind)
         if sum(map(len, rows)) >= MOST:
             break
-    if sum(map(len, rows)) < LEAST:
+    if not rows:
         endings = " or ".join(_ENDINGS[kind])
-        raise SamplesError(folder, f"a {kind} engine needs {LEAST} inputs or more ({endings})")
+        raise SamplesError(folder, f"there is no input for a {kind} engine in it ({endings})")
     return stacked(rows)[:MOST]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Protocol, cast
 
 from engines.errors import CredenceError
-from engines.gpu import Gpu
+from engines.gpu import Gpu, gpu_named
 from engines.job import Job, Precision
 from engines.runtime import Runtime
 
@@ -32,8 +32,15 @@ class MissingPackageError(CredenceError):
         self.package = package
 
 
+class MissingOnnxError(CredenceError):
+    """The package that rewrites networks is absent."""
+
+    def __init__(self, precision: Precision) -> None:
+        super().__init__(f"{precision} needs the package onnx; pip install onnx")
+
+
 class UnknownTargetError(CredenceError):
-    """A target or a precision that there is not."""
+    """A target that there is not, or not in this precision, or not on this device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,8 @@ class Target:
     gpu: bool
     precisions: tuple[Precision, ...]
     """The best first."""
+    rewritten: bool
+    """Whether `engines.precision` gives its networks fewer bits, and not the target itself."""
 
     def versions(self) -> dict[str, str]:
         """Return the versions of its packages; raise MissingPackageError without one.
@@ -62,6 +71,18 @@ class Target:
             except PackageNotFoundError:
                 raise MissingPackageError(self, package) from None
         return found
+
+    def rewriter(self, precision: Precision) -> str:
+        """Return the version of onnx where that makes the network, else nothing.
+
+        Raises MissingOnnxError where it is absent.
+        """
+        if not self.rewritten or precision == "fp32":
+            return ""
+        try:
+            return version("onnx")
+        except PackageNotFoundError:
+            raise MissingOnnxError(precision) from None
 
     def backend(self) -> Backend:
         """Import what makes and runs its plans. Takes seconds where that is torch."""
@@ -78,6 +99,7 @@ TARGETS: Final = {
             ("torch", "torch-tensorrt", "tensorrt"),
             gpu=True,
             precisions=("fp16", "fp32"),
+            rewritten=False,
         ),
         Target(
             "tensorrt-rtx",
@@ -86,8 +108,17 @@ TARGETS: Final = {
             ("torch", "tensorrt-rtx"),
             gpu=True,
             precisions=("fp16", "fp32", "int8"),
+            rewritten=True,
         ),
-        Target("cuda", "cuda", "cuda", ("torch",), gpu=True, precisions=("fp16", "fp32")),
+        Target(
+            "cuda",
+            "cuda",
+            "cuda",
+            ("torch",),
+            gpu=True,
+            precisions=("fp16", "fp32"),
+            rewritten=False,
+        ),
         Target(
             "openvino",
             "openvino",
@@ -95,8 +126,9 @@ TARGETS: Final = {
             ("openvino",),
             gpu=False,
             precisions=("fp32", "int8"),
+            rewritten=True,
         ),
-        Target("onnx", "onnx", "train", (), gpu=False, precisions=("int8",)),
+        Target("onnx", "onnx", "train", (), gpu=False, precisions=("int8",), rewritten=True),
     )
 }
 """In the order in which `auto` takes them: GPU before CPU."""
@@ -110,6 +142,20 @@ def target_named(name: str, precision: Precision | None = None) -> Target:
     if precision and precision not in target.precisions:
         raise UnknownTargetError(f"{name} has no {precision}, only {', '.join(target.precisions)}")
     return target
+
+
+def gpu_for(target: Target, device: str) -> Gpu | None:
+    """Return the GPU that a target runs on, None for one on the CPU.
+
+    Raises UnknownTargetError where it does not run on this kind of device, NoGpuError without it.
+    """
+    if target.gpu and device == "cpu":
+        on_cpu = ", ".join(other.name for other in TARGETS.values() if not other.gpu)
+        raise UnknownTargetError(f"{target.name} runs on a GPU; on the CPU there are {on_cpu}")
+    if not target.gpu and device.startswith("cuda"):
+        on_gpu = ", ".join(other.name for other in TARGETS.values() if other.gpu)
+        raise UnknownTargetError(f"{target.name} runs on the CPU; on a GPU there are {on_gpu}")
+    return gpu_named(device) if target.gpu else None
 
 
 def machine(gpu: Gpu | None) -> str:

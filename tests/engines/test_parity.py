@@ -1,8 +1,10 @@
 """Parity, precision and the command that builds: what a plan must prove before it is used."""
 
 import json
+import logging
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +16,7 @@ from engines import plans, targets
 from engines.engine import BUNDLES, engine_manifest, open_engine
 from engines.errors import CredenceError
 from engines.job import Job, Precision
-from engines.manifest import MODEL, Modality
+from engines.manifest import MODEL, REFERENCE, BrokenBundleError, Modality
 from engines.opinion import Opinion
 from engines.parity import INPUTS, Parity, compare, inputs_for, reference_of
 from engines.preprocess import text
@@ -51,7 +53,7 @@ def test_build_names_the_extra_of_an_absent_package(
         return "1.0"
 
     monkeypatch.setattr(targets, "version", absent)
-    with pytest.raises(CredenceError, match=r"openvino needs openvino; pip install 'credence\[op"):
+    with pytest.raises(CredenceError, match=r"openvino needs openvino; .* '\.\[openvino\]'"):
         built(bundle, "openvino", precision="fp32")
 
 
@@ -96,14 +98,76 @@ def test_a_cpu_uses_what_was_built_and_builds_nothing(bundle: Path) -> None:
 
 def test_int8_needs_data_and_is_calibrated_on_it(bundle: Path) -> None:
     pytest.importorskip("onnx", reason="onnx is not installed")
+    told: list[str] = []
     with pytest.raises(CredenceError, match="name them with --data"):
-        built(bundle, "onnx", precision="int8")
+        built(bundle, "onnx", precision="int8", tell=told.append)
+    few = np.zeros((31, 1, 48, 48), np.float32)
+    with pytest.raises(CredenceError, match="on 32 inputs or more, here are 31"):
+        built(bundle, "onnx", precision="int8", data=few, tell=told.append)
+    assert not told
     rows = np.random.default_rng(3).normal(size=(64, 1, 48, 48)).astype(np.float32)
     plan = built(bundle, "onnx", precision="int8", data=rows)
     assert plan.parity is not None
     assert plan.parity.inputs == INPUTS + len(rows)
     assert plan.parity.largest_difference > 1e-6  # it is another network
     assert plan.key.data
+
+
+def test_the_package_that_int8_needs_is_named_before_anything_is_built(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(package: str) -> str:
+        if package == "onnx":
+            raise PackageNotFoundError(package)
+        return "1.0"
+
+    monkeypatch.setattr(targets, "version", absent)
+    told: list[str] = []
+    rows = np.zeros((32, 1, 48, 48), np.float32)
+    with pytest.raises(CredenceError, match="int8 needs the package onnx; pip install onnx"):
+        built(bundle, "onnx", precision="int8", data=rows, tell=told.append)
+    assert not told
+
+
+def test_only_the_quantiser_is_kept_from_talking(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    from onnxruntime import quantization
+
+    quantize = quantization.quantize_static
+
+    def talking(*given: object, **more: object) -> None:
+        logging.warning("somebody else speaks")
+        quantize(*given, **more)
+
+    monkeypatch.setattr(quantization, "quantize_static", talking)
+    rows = np.random.default_rng(3).normal(size=(32, 1, 48, 48)).astype(np.float32)
+    built(bundle, "onnx", precision="int8", data=rows)
+    assert [record.message for record in caplog.records] == ["somebody else speaks"]
+
+
+def test_a_damaged_reference_is_named_in_our_words(bundle: Path) -> None:
+    for damage in (b"no archive", b"PK\x03\x04 cut short", b""):
+        (bundle / REFERENCE).write_bytes(damage)
+        with pytest.raises(BrokenBundleError) as error:
+            reference_of(bundle)
+        assert error.value.problem.startswith("reference.npz is damaged; copy the bundle again")
+
+
+@needs_openvino
+def test_threads_do_not_disturb_each_other_in_openvino(bundle: Path, tmp_path: Path) -> None:
+    from engines.runtime import openvino
+
+    job = Job(bundle, (None, 1, 48, 48), "fp32", 4, None, tmp_path / "plan")
+    job.folder.mkdir()
+    openvino.make(job)
+    network = openvino.load(job)
+    rows = np.random.default_rng(4).normal(size=(200, 1, 48, 48)).astype(np.float32)
+    expected, _ = OnnxCpu(bundle / MODEL, job.shape)(rows)
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda row: network(row[None])[0][0], rows))
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["face", "voice", "text"])

@@ -246,12 +246,71 @@ def test_the_second_of_two_waits_and_takes_what_the_first_built(
     with plans.locked(key, lambda: None):
         second.start()
         assert waits.wait(5)
-        with plans.making() as made:
+        with plans.making(key) as made:
             (made / "network.engine").write_bytes(b"of the first")
             first = plans.put(made, Plan(key=key))
     second.join(5)
     assert told == ["waiting: another process builds the face engine for tensorrt-rtx fp16"]
     assert (taken, backend.made) == ([first], 0)
+
+
+def test_what_killed_builds_have_left_is_deleted(
+    bundle: Path, backend: FakeBackend, cache: Path
+) -> None:
+    manifest, digest = engine_manifest(bundle)
+    target = targets.TARGETS["tensorrt-rtx"]
+    running = building.key_of(digest, manifest, target, "fp32", max_batch=32, gpu=H200)
+    own = building.key_of(digest, manifest, target, "fp16", max_batch=32, gpu=H200)
+    with plans.locked(running, lambda: None):
+        alive = cache / f".making-{running.name}-1"
+        others = ("face-cuda-fp16-0123456789abcdef", own.name)
+        for left in (alive, *(cache / f".making-{name}-1" for name in others)):
+            left.mkdir()
+            (left / "network.engine").write_bytes(b"half")
+        with plans.locked(own, lambda: None), plans.making(own) as made:
+            assert {path.name for path in cache.glob(".making-*")} == {alive.name, made.name}
+    assert [path.name for path in cache.glob(".making-*")] == [alive.name]
+
+
+def test_what_is_in_the_way_is_named_before_anything_is_built(
+    bundle: Path, backend: FakeBackend
+) -> None:
+    there = plans.place(built(bundle).key)
+    for path in there.iterdir():
+        path.unlink()
+    there.rmdir()
+    there.write_text("")
+    told: list[str] = []
+    with pytest.raises(PlanError, match=f"^{there} is in the way of a plan, and is no folder"):
+        built(bundle, tell=told.append)
+    assert (backend.made, told) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("target", "device", "said"),
+    [
+        ("cuda", "cpu", "cuda runs on a GPU; on the CPU there are openvino, onnx"),
+        ("openvino", "cuda:0", "openvino runs on the CPU; on a GPU there are tensorrt, "),
+    ],
+)
+def test_a_target_is_not_built_for_what_it_does_not_run_on(
+    bundle: Path, backend: FakeBackend, target: str, device: str, said: str
+) -> None:
+    with pytest.raises(CredenceError, match=said):
+        built(bundle, target, precision="fp32", device=device)
+    with pytest.raises(CredenceError, match="cpu is no GPU"):
+        gpu.gpu_named("cpu")
+
+
+def test_onnx_counts_where_it_rewrote_the_network(
+    bundle: Path, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half, single = built(bundle).key, built(bundle, precision="fp32").key
+    assert (half.rewriter, single.rewriter) == ("1.0", "")
+    assert built(bundle, "cuda").key.rewriter == ""
+    monkeypatch.setattr(targets, "version", lambda p: "2.0" if p == "onnx" else "1.0")
+    assert built(bundle).key.name != half.name
+    assert half.fits(built(bundle).key)  # what was built before is as good as it was
 
 
 def test_without_a_driver_the_portable_engine_says_so(bundle: Path) -> None:

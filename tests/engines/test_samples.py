@@ -47,8 +47,13 @@ def test_text_has_a_sentence_a_line(tmp_path: Path) -> None:
     assert read(tmp_path, "text").shape[0] == 50
 
 
+def test_few_are_read(tmp_path: Path) -> None:
+    (tmp_path / "said.txt").write_text("only this\n")
+    assert read(tmp_path, "text").shape[0] == 1
+
+
 def test_what_cannot_be_used_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SamplesError, match=r"a face engine needs 32 inputs or more \(\.png or"):
+    with pytest.raises(SamplesError, match=r"no input for a face engine in it \(\.png or \.jpg"):
         read(tmp_path, "face")
     with pytest.raises(SamplesError, match="nowhere: there is no such folder"):
         read(tmp_path / "nowhere", "text")
