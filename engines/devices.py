@@ -25,6 +25,8 @@ class Chosen:
     runtime: Runtime
     why: str
     """In a line, for people: what runs, and why nothing better."""
+    lacking: bool = False
+    """Whether a plan that there is, or a GPU that is asked for by name, cannot be used."""
 
 
 def choose(
@@ -43,6 +45,7 @@ def choose(
     want of something better: then it is ``portable``.
     """
     reasons: list[str] = []
+    lacking = device.startswith("cuda")
     for target, gpu in _candidates(device, reasons.append):
         try:
             plan = _plan(folder, bundle, manifest, target, gpu, tell)
@@ -51,11 +54,13 @@ def choose(
             runtime = load(folder, manifest, plan, gpu)
         except CredenceError as error:
             reasons.append(f"{target.name}: {error}")
+            lacking |= gpu is None or isinstance(error, PlanError)
             continue
         parity = f" ({plan.parity})" if plan.parity else ""
         guarded = Guarded(runtime, portable, lost)
-        return Chosen(guarded, _line(f"{runtime.name}{parity}", reasons))
-    return Chosen(portable, _line(portable.name, reasons))
+        why = _line(f"{runtime.name}{parity}", reasons)
+        return Chosen(guarded, why, lacking and gpu is None)
+    return Chosen(portable, _line(portable.name, reasons), lacking)
 
 
 def _candidates(device: str, because: Callable[[str], None]) -> Iterator[tuple[Target, Gpu | None]]:
@@ -98,6 +103,8 @@ def _cached(bundle: str, manifest: EngineManifest, target: Target, gpu: Gpu | No
     """Return the cached plan of the fewest bits and largest batch; PlanError if all are foreign."""
     found = plans.cached(bundle, target.name)
     if not found:
+        if gpu is None:  # else it is built again
+            plans.legible(manifest.kind, target.name)
         return None
     own = key_of(bundle, manifest, target, "fp32", max_batch=MAX_BATCH, gpu=gpu)
     fitting = [plan for plan in found if plan.key.fits(own)]

@@ -71,6 +71,8 @@ class Engine:
     runtime: Runtime
     choice: str = ""
     """In a line, for people: what runs it here, and why nothing better."""
+    lacking: bool = False
+    """Whether a plan that there is, or a GPU that is asked for by name, cannot be used."""
 
     def judge(self, window: Window) -> Opinion:
         """Return one opinion over `labels.EMOTIONS` on a window of this engine's kind.
@@ -122,7 +124,7 @@ def open_engine(
     chosen = Chosen(portable, portable.name)
     if device:
         chosen = choose(path, digest, manifest, portable, device, tell=tell, lost=lost)
-    return Engine(path, manifest, digest, chosen.runtime, chosen.why)
+    return Engine(path, manifest, digest, chosen.runtime, chosen.why, chosen.lacking)
 
 
 def engine_manifest(path: Path, kind: Modality | None = None) -> tuple[EngineManifest, str]:

@@ -95,14 +95,20 @@ def place(key: Key) -> Path:
 
 def read(folder: Path) -> Plan | None:
     """Return the plan in a folder, None where none is; raise PlanError where it is damaged."""
+    if plan := _recorded(folder):
+        check(folder, plan)
+    return plan
+
+
+def _recorded(folder: Path) -> Plan | None:
     try:
-        plan = Plan.model_validate(json.loads((folder / RECORD).read_bytes()))
+        return Plan.model_validate(json.loads((folder / RECORD).read_bytes()))
     except FileNotFoundError:
         return None
     except (OSError, ValidationError, ValueError) as error:
-        raise PlanError(f"{folder}: {RECORD} is damaged; build the plan again") from error
-    check(folder, plan)
-    return plan
+        raise PlanError(
+            f"{folder}: {RECORD} is damaged; delete the folder, or build the plan again"
+        ) from error
 
 
 def check(folder: Path, plan: Plan) -> None:
@@ -120,11 +126,17 @@ def cached(bundle: str, target: str) -> list[Plan]:
     """Return the plans of a bundle for a target, of any machine, not refused; files unchecked."""
     found = []
     for record in sorted(root().glob(f"*-{target}-*/{RECORD}")):
-        with suppress(OSError, ValidationError, ValueError):  # nobody can tell whose it was
-            plan = Plan.model_validate(json.loads(record.read_bytes()))
-            if (plan.key.bundle, plan.key.target, plan.refused) == (bundle, target, ""):
+        with suppress(PlanError):  # nobody can tell whose it was
+            plan = _recorded(record.parent)
+            if plan and (plan.key.bundle, plan.key.target, plan.refused) == (bundle, target, ""):
                 found.append(plan)
     return found
+
+
+def legible(kind: Modality, target: str) -> None:
+    """Raise PlanError where the record of any plan of a kind of engine for a target is damaged."""
+    for record in sorted(root().glob(f"{kind}-{target}-*/{RECORD}")):
+        _recorded(record.parent)
 
 
 @contextmanager

@@ -63,8 +63,6 @@ SetOption = Annotated[
         help="Change one setting, as in vad.hangover_s=0.8; may be repeated.",
     ),
 ]
-
-
 SourceArgument = Annotated[
     str,
     typer.Argument(
@@ -228,14 +226,16 @@ def check(
     settings: SetOption = None,
 ) -> None:
     """Try settings, engines, every camera and the broker; say in a line each what is wrong."""
-    from streamer.ensemble import open_ensemble
+    from streamer.ensemble import open_ensemble, warn_of_lacking
     from streamer.faces import open_finder
+    from streamer.live import device as decoding_device
     from streamer.probe import probe_all
     from streamer.transcribe import open_transcriber
 
     loaded = given.cameras(source, settings)
     open_finder(loaded.faces)
-    open_ensemble(loaded.engines)
+    warn_of_lacking(open_ensemble(loaded.engines))
+    decoding_device(loaded.video.decoder)  # which warns
     open_transcriber(loaded, live=False)
     broker = given.broker(loaded.mqtt) if loaded.mqtt else None
     print("settings, engines and face finder are good")

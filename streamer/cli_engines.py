@@ -22,8 +22,10 @@ def _bundle(given: str | None) -> str | None:
     """Say where a bundle lies, as the node has another working directory."""
     if given is None or given in ("shipped", "none"):
         return given
-    if not Path(given).is_dir():
-        raise typer.BadParameter(f"{given}: there is no such folder; name one, shipped or none")
+    if not given or not Path(given).is_dir():
+        raise typer.BadParameter(
+            f"{given or repr(given)}: there is no such folder; name one, shipped or none"
+        )
     return str(Path(given).absolute())
 
 

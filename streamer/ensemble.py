@@ -50,6 +50,13 @@ def open_on(device: str | None, folder: Path, kind: Modality) -> Engine:
     return open_engine(folder, kind, device, tell=log.info, lost=log.warning)
 
 
+def warn_of_lacking(ensemble: Ensemble) -> None:
+    """Log what runs an engine that has to go without its plan, or the GPU that is asked for."""
+    for kind, engine in ensemble.engines.items():
+        if engine.lacking:
+            log.warning(f"engine {kind} runs on {engine.choice}")
+
+
 def with_policy(engines: Mapping[Modality, Engine], path: Path | None) -> Ensemble:
     """Open the policy in a folder, fitted with these engines; None trusts nothing."""
     if path is None:

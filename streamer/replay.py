@@ -11,6 +11,7 @@ from pathlib import Path
 import structlog
 
 from streamer.config import Config
+from streamer.ensemble import warn_of_lacking
 from streamer.faces import Finder, open_finder
 from streamer.flow import Epoch, Media
 from streamer.handover import Handover
@@ -117,7 +118,9 @@ async def _measured(
 
 def open_replay(config: Config, *, realtime: bool = False, began: datetime | None = None) -> Replay:
     """Open engines and face finder; raise a CredenceError that says what is wrong with them."""
-    return Replay(open_judging(config, live=False), open_finder(config.faces), realtime, began)
+    judging = open_judging(config, live=False)
+    warn_of_lacking(judging.panel.sitting)
+    return Replay(judging, open_finder(config.faces), realtime, began)
 
 
 def camera_names(files: Sequence[Path]) -> list[str]:

@@ -5,16 +5,17 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 import structlog
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from engines.engine import Engine, open_engine
 from engines.errors import CredenceError
 from engines.manifest import Modality
 from engines.verdict import MODALITIES, PolicyMismatchError
 from engines.verify import verify
+from streamer import addresses
 from streamer.ensemble import Ensemble, Panel, Trial, folder_of, open_on, with_policy
 from streamer.worker import Worker
 
@@ -22,6 +23,8 @@ log = structlog.get_logger()
 
 TRIAL_S: Final = 10.0
 """An answer waits so long for every new engine to have judged a window."""
+
+_NOBODY: Final = "nothing judges, as every engine is none"
 
 Outcome = Literal["swapped", "on trial", "unchanged", "refused", "taken back"]
 
@@ -43,17 +46,21 @@ class Wire(BaseModel):
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(map(str, first["loc"]))
-            problem = f"{where}: {first['msg']}" if where else first["msg"]
-            raise SwapRefusedError(f"this cannot be read ({problem.lower()})") from None
+            said = first["msg"].removeprefix("Value error, ").lower()
+            problem = f"{where}: {said}" if where else said
+            raise SwapRefusedError(f"this cannot be read ({problem})") from None
+
+
+Choice = Annotated[str, AfterValidator(addresses.path)]
 
 
 class Wanted(Wire):
     """What shall judge: each `shipped`, `none` or a bundle's folder; what is null stays."""
 
-    face: str | None = None
-    voice: str | None = None
-    text: str | None = None
-    policy: str | None = None
+    face: Choice | None = None
+    voice: Choice | None = None
+    text: Choice | None = None
+    policy: Choice | None = None
 
     def choices(self) -> dict[str, str]:
         """Return what is not to stay as it is."""
@@ -132,8 +139,8 @@ class Swapper:
         except CredenceError as error:
             return self._answer("refused", before, f"{_plain(error)}; nothing was swapped")
         if Sitting.of(new) == Sitting.of(before):
-            said = f"nothing to swap, these judge already: {Sitting.of(before)}"
-            return self._answer("unchanged", before, said)
+            who = f"these judge already: {Sitting.of(before)}" if before.engines else _NOBODY
+            return self._answer("unchanged", before, f"nothing to swap, {who}")
         trial = self._panel.seat(new)
         log.info("engines swapped", before=str(Sitting.of(before)), now=str(Sitting.of(new)))
         await asyncio.wait([trial.ended], timeout=self._trial_s)
@@ -163,7 +170,9 @@ class Swapper:
         if error := trial.ended.result():
             said = f"the new engines failed and were taken back: {_plain(error)}"
             return self._answer("taken back", before, said)
-        return self._answer("swapped", before, f"now judge {Sitting.of(self._panel.sitting)}")
+        now = self._panel.sitting
+        said = f"now judge {Sitting.of(now)}" if now.engines else f"now {_NOBODY}"
+        return self._answer("swapped", before, said)
 
     def _answer(self, outcome: Outcome, before: Ensemble, sentence: str) -> Answer:
         now = Sitting.of(self._panel.sitting)

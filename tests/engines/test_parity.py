@@ -92,6 +92,10 @@ def test_a_cpu_uses_what_was_built_and_builds_nothing(bundle: Path) -> None:
     model = record.parent / MODEL
     model.write_bytes(model.read_bytes()[:-1])
     assert "model.onnx was changed or cut short; build" in opened(bundle, "cpu").choice
+    record.write_text('{"format":')
+    damaged = opened(bundle, "cpu")
+    assert "plan.json is damaged; delete the folder, or build the plan again" in damaged.choice
+    assert (damaged.lacking, engine.lacking) == (True, False)
     assert "openvino: its plan was built for arm64 another or other versions" in said
     assert said.startswith("onnxruntime cpu; not better: ")
 

@@ -317,9 +317,11 @@ def test_without_a_driver_the_portable_engine_says_so(bundle: Path) -> None:
     if gpu.gpus():
         pytest.skip("this machine has a GPU")
     for device in ("auto", "cuda", "cuda:1"):
-        assert opened(bundle, device).choice == (
+        engine = opened(bundle, device)
+        assert engine.choice == (
             "onnxruntime cpu; not better: there is no NVIDIA GPU with a driver on this machine"
         )
+        assert engine.lacking == (device != "auto")
     assert opened(bundle, "cpu").choice == "onnxruntime cpu"
     with pytest.raises(CredenceError, match="no NVIDIA GPU"):
         built(bundle, "cuda")

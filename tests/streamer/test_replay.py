@@ -252,6 +252,19 @@ def test_check_says_that_all_is_good(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.timeout(60)
+def test_what_is_wanted_and_cannot_be_had_is_said(tmp_path: Path) -> None:
+    write_media(tmp_path / "door.mp4")
+    path = write_text(tmp_path / "c.yaml", "cameras:\n- {name: door, url: door.mp4}\n")
+    wanted = ("--set", "engines.device=cuda:99", "--set", "engines.text=none")
+    done = credence("check", path, *wanted, "--set", "video.decoder=vaapi")
+    assert done.returncode == 0
+    assert "vaapi decodes no pictures here, the processor does (" in done.stderr
+    for said in (done.stderr, credence("replay", tmp_path / "door.mp4", *wanted).stderr):
+        for kind in ("face", "voice"):
+            assert f"engine {kind} runs on onnxruntime cpu; not better: there is no " in said
+
+
 def test_check_names_the_line(tmp_path: Path) -> None:
     path = write_text(tmp_path / "c.yaml", "vad:\n  hangover_s: long\n")
     assert "c.yaml:2" in refused(credence("check", path))
