@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import av
+
+from engines.command import say
 from engines.errors import CredenceError
 
 _PATIENCE_S = 60.0
@@ -44,7 +47,8 @@ class EndedError(CredenceError):
 
     def __init__(self, command: Sequence[str], said: str) -> None:
         shown = " ".join(["python", *command[1:]])
-        super().__init__(f"`{shown}` did not do what is measured; it said: {said or 'nothing'}")
+        last = (said.strip().splitlines() or ["nothing"])[-1]
+        super().__init__(f"`{shown}` did not do what is measured; it said last: {last}")
 
 
 class Program:
@@ -137,9 +141,32 @@ def arguments(about: str | None) -> argparse.ArgumentParser:
     asked = argparse.ArgumentParser(
         description=about, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    asked.add_argument("clip", type=existing)
+    asked.add_argument("clip", type=clip, help="a recording with pictures and sound")
     asked.add_argument("--yunet", type=existing, required=True, help="the face detector's model")
     return asked
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a benchmark; what a user can mend is one sentence on standard error and exit code 2."""
+    try:
+        main()
+    except CredenceError as error:
+        say(Path(sys.argv[0]).stem, str(error))
+        sys.exit(2)
+
+
+def clip(text: str) -> Path:
+    """Read an argument that names a clip; refuse what has no pictures, no sound or no length."""
+    path = existing(text)
+    try:
+        with av.open(str(path)) as container:
+            kinds = {stream.type for stream in container.streams}
+            long = container.duration
+    except (av.FFmpegError, OSError) as error:
+        raise argparse.ArgumentTypeError(f"{text} is no recording ({error.strerror})") from None
+    if not {"video", "audio"} <= kinds or not long:
+        raise argparse.ArgumentTypeError(f"{text} must have pictures, sound and a length")
+    return path
 
 
 def existing(text: str) -> Path:

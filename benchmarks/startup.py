@@ -20,7 +20,7 @@ from rich.table import Table
 from benchmarks.ages import Span, closed_s
 from benchmarks.feeds import Feeds, feeds
 from benchmarks.node import measure
-from benchmarks.processes import Program, arguments, machine, running, settings
+from benchmarks.processes import Program, arguments, machine, run, running, settings
 from streamer.config import Config
 
 RUNS = 7
@@ -97,4 +97,4 @@ def _memory(server: Feeds, options: list[str]) -> Table:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from benchmarks import replay
 from benchmarks.feeds import Feeds, feeds, length_s
-from benchmarks.processes import Program, arguments, machine, running, settings
+from benchmarks.processes import Program, arguments, machine, run, running, settings
 
 ROUNDS = 3
 _WARM_S = 1.0
@@ -84,4 +84,4 @@ def _per_stream_s(program: Program, wanted_s: float) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -1,5 +1,6 @@
 """What the benchmarks compute, and that they measure what runs."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -91,6 +92,29 @@ def test_a_feed_is_decoded_and_what_that_costs_is_seen(tmp_path: Path) -> None:
         assert isinstance(program.memory, Memory)
         assert program.memory.rss_mb > program.memory.pss_mb > 1
         assert [name for name, _ in server.played_s(program.began_s)] == ["now"]
+
+
+@needs_linux
+def test_a_benchmark_refuses_in_one_sentence(tmp_path: Path) -> None:
+    write_media(tmp_path / "mute.mp4", sound=None)
+    (tmp_path / "no.mp4").write_text("no recording")
+    (tmp_path / "no.onnx").write_text("no model")
+    whole = write_media(tmp_path / "whole.mp4")
+    for name, clip, said in (
+        ("startup", "mute.mp4", "mute.mp4 must have pictures, sound and a length"),
+        ("cameras", "no.mp4", "no.mp4 is no recording (Invalid data found"),
+        ("cameras", whole.name, "did not do what is measured; it said last: "),
+    ):
+        command = [sys.executable, "-m", f"benchmarks.{name}", str(tmp_path / clip)]
+        done = subprocess.run(
+            [*command, "--yunet", str(tmp_path / "no.onnx")],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+        assert said in done.stderr.splitlines()[-1]
+        assert "Traceback" not in done.stderr
 
 
 @needs_linux
