@@ -105,7 +105,7 @@ def _recorded(folder: Path) -> Plan | None:
         return Plan.model_validate(json.loads((folder / RECORD).read_bytes()))
     except FileNotFoundError:
         return None
-    except (OSError, ValidationError, ValueError) as error:
+    except (OSError, ValidationError, ValueError, RecursionError) as error:
         raise PlanError(
             f"{folder}: {RECORD} is damaged; delete the folder, or build the plan again"
         ) from error

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -78,7 +79,11 @@ class Messages:
 
 @pytest.mark.timeout(120)
 async def test_engines_are_swapped_between_windows_and_taken_back_when_they_fail(
-    servers: list[RtspServer], broker: Broker, environment: dict[str, str], tmp_path: Path
+    servers: list[RtspServer],
+    broker: Broker,
+    environment: dict[str, str],
+    tmp_path: Path,
+    subtests: pytest.Subtests,
 ) -> None:
     def prepare() -> tuple[str, str]:
         face = variant(tmp_path / "face-2", "face", name="other")
@@ -143,8 +148,10 @@ async def test_engines_are_swapped_between_windows_and_taken_back_when_they_fail
             (face, policy),
             (first.engines["face"], first.policy),
         ]
-        spans = [event.data.window for event in events]
-        gaps_s = [after.start_s - before.end_s for before, after in pairwise(spans)]
-        # A busy machine drops media, or loses a camera; else there is nothing but short rests.
-        undisturbed = "media is dropped" not in log and log.count(": online") == 2
-        assert not undisturbed or all(0 <= gap_s < 1 for gap_s in gaps_s), (gaps_s, log)
+    for camera in "ab":
+        with subtests.test("nothing is lost between windows", camera=camera):
+            if re.search("media (is|was) dropped", log) or log.count(": online") != 2:
+                pytest.skip("the machine was busy: media was dropped, or a camera lost")
+            spans = [event.data.window for event in published.events if event.subject == camera]
+            gaps_s = [after.start_s - before.end_s for before, after in pairwise(spans)]
+            assert all(0 <= gap_s < 1 for gap_s in gaps_s), gaps_s
