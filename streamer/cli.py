@@ -128,8 +128,9 @@ def replay(
     loaded, began = configuration.load(config, settings or []), given.time(start)
     sink = None
     if mqtt is not None:
+        also = loaded.mqtt.certificates if loaded.mqtt else {}
         prefix = loaded.mqtt.topic_prefix if loaded.mqtt else "credence"
-        broker = given.broker(configuration.Mqtt.parse(mqtt, prefix))
+        broker = given.broker(configuration.Mqtt.parse(mqtt, prefix, **also))
         sink = MqttSink(broker, loaded.node)
     target = given.target(output, files)
     if len(failed := unreadable(files)) == len(files):
@@ -162,18 +163,16 @@ def run(
     from streamer.control import claimed
     from streamer.node import NoCamerasError, open_node, run_until_signalled
     from streamer.sinks.jsonl import JsonLines
-    from streamer.sinks.mqtt import MqttSink
 
     loaded = given.cameras(source, settings)
     if not loaded.cameras:
         raise NoCamerasError
     if loaded.mqtt is None and output is None:
         raise NowhereError
-    broker = given.broker(loaded.mqtt) if loaded.mqtt else None
-    sink = MqttSink(broker, loaded.node) if broker else None
+    sink = given.sink(loaded)
     with given.opened(output) as file:
         node = open_node(loaded)
-        node.describe(broker.address if broker else None)
+        node.describe(sink.broker.address if sink else None)
         with claimed(loaded.node) as node.control:
             _run(run_until_signalled(node, JsonLines(file) if file else None, sink))
     if node.failed:
@@ -183,8 +182,26 @@ def run(
 @app.command()
 def watch(
     mqtt: Annotated[
-        str, typer.Option(metavar="URL", help="The broker: mqtt://user:password@host:1883.")
-    ] = "mqtt://localhost:1883",
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="The broker: mqtt://user:password@host:1883; mqtt://localhost unless given.",
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", "-c", help="Settings in YAML: their mqtt: has the broker and certificates."
+        ),
+    ] = None,
+    settings: SetOption = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Begin with what came since a watch of this name ended, up to a week ago.",
+        ),
+    ] = None,
     node: Annotated[
         str,
         typer.Option(metavar="NAME", help="Only this machine's; + is any.", callback=given.level),
@@ -194,8 +211,9 @@ def watch(
         typer.Option(metavar="NAME", help="Only this camera's; + is any.", callback=given.level),
     ] = "+",
     prefix: Annotated[
-        str, typer.Option(metavar="LEVELS", help="mqtt.topic_prefix, where it is configured.")
-    ] = "credence",
+        str | None,
+        typer.Option(metavar="LEVELS", help="mqtt.topic_prefix, where it is configured."),
+    ] = None,
     lines: Annotated[
         bool, typer.Option("--lines", help="A line per event on a terminal, too.")
     ] = False,
@@ -206,18 +224,17 @@ def watch(
     """Show what cameras publish: a live table on a terminal, else a line per event."""
     from rich.console import Console
 
-    from streamer.config import Mqtt
     from streamer.lines import Lines, Payloads
     from streamer.table import CameraTable
     from streamer.watch import watch
 
-    broker = given.broker(Mqtt.parse(mqtt, prefix))
+    broker = given.watched(mqtt, prefix, config, settings)
     if as_json or lines or not sys.stdout.isatty():
         kind = Payloads if as_json else Lines
-        _run(watch(broker, kind(sys.stdout, sys.stderr), node=node, camera=camera))
+        _run(watch(broker, kind(sys.stdout, sys.stderr), node=node, camera=camera, since=since))
     else:
         with CameraTable(Console()) as table:
-            _run(watch(broker, table, node=node, camera=camera))
+            _run(watch(broker, table, node=node, camera=camera, since=since))
 
 
 @app.command()

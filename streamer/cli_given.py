@@ -3,6 +3,7 @@
 import json
 import sys
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, cast
@@ -12,6 +13,7 @@ import typer
 if TYPE_CHECKING:
     from streamer.broker import Broker
     from streamer.config import Config, Mqtt
+    from streamer.sinks.mqtt import MqttSink
 
 
 def cameras(source: str, settings: list[str] | None) -> "Config":
@@ -75,6 +77,16 @@ def level(name: str) -> str:
         raise typer.BadParameter(str(error)) from None
 
 
+def levels(prefix: str | None) -> str | None:
+    """Read --prefix."""
+    from streamer.addresses import topic_prefix
+
+    try:
+        return prefix if prefix is None else topic_prefix(prefix)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 def target(output: Path, files: list[Path]) -> TextIO | Path:
     """Read --output of what is written anew; refuse one of the recordings."""
     if str(output) == "-":
@@ -107,8 +119,40 @@ def _appending(output: Path) -> TextIO:
 
 
 def broker(mqtt: "Mqtt") -> "Broker":
-    """Return the broker that is configured."""
+    """Return the broker that is configured; refuse certificates that cannot be used."""
     from streamer.broker import Broker
+    from streamer.tls import Tls
 
     password = mqtt.password.get_secret_value() if mqtt.password else None
-    return Broker(mqtt.host, mqtt.port, mqtt.tls, mqtt.username, password, mqtt.topic_prefix)
+    tls = Tls(mqtt.ca_file, mqtt.client_cert, mqtt.client_key) if mqtt.tls else None
+    if tls:
+        tls.context()
+    return Broker(mqtt.host, mqtt.port, tls, mqtt.username, password, mqtt.topic_prefix)
+
+
+def watched(
+    url: str | None, prefix: str | None, config: Path | None, settings: list[str] | None
+) -> "Broker":
+    """Return the broker to watch: --mqtt and --prefix win over the configuration."""
+    from streamer import config as configuration
+
+    loaded = configuration.load(config, settings or []).mqtt
+    prefix = prefix or (loaded.topic_prefix if loaded else "credence")
+    if loaded is None or url is not None:
+        also = loaded.certificates if loaded else {}
+        loaded = configuration.Mqtt.parse(url or "mqtt://localhost:1883", prefix, **also)
+    return replace(broker(loaded), prefix=prefix)
+
+
+def sink(config: "Config") -> "MqttSink | None":
+    """Return where a node publishes, if that is configured."""
+    from streamer.sinks.home_assistant import HomeAssistant
+    from streamer.sinks.mqtt import MqttSink
+
+    if config.mqtt is None:
+        return None
+    to, discovery = broker(config.mqtt), config.mqtt.home_assistant
+    if discovery == "none":
+        return MqttSink(to, config.node)
+    cameras = [camera.name for camera in config.cameras]
+    return MqttSink(to, config.node, home=HomeAssistant(to, config.node, discovery, cameras))
