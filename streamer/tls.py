@@ -89,22 +89,22 @@ def _prove(context: Context, certificate: Path, key: Path | None) -> None:
     _readable("client_cert", certificate)
     if key:
         _readable("client_key", key)
-    at = ("client_key", key) if key else ("client_cert", certificate)
+    name, at = ("client_key", key) if key else ("client_cert", certificate)
+
+    def ask() -> str:  # OpenSSL would ask at the terminal
+        problem = "the key has a passphrase; write one without: openssl pkey -in KEY -out NEW"
+        raise CertificateError(name, at, problem)
+
     try:
-        context.load_cert_chain(certificate, key, password=lambda: "")
+        context.load_cert_chain(certificate, key, password=ask)
     except ssl.SSLError as error:
-        raise CertificateError(*at, _why(error, certificate, key)) from error
-
-
-def _why(error: ssl.SSLError, certificate: Path, key: Path | None) -> str:
-    match error.reason:
-        case "KEY_VALUES_MISMATCH" | "KEY_TYPE_MISMATCH":
-            return f"this key belongs to another certificate than {certificate}"
-        case "BAD_DECRYPT" | "BAD_PASSWORD_READ":
-            return "the key has a passphrase; write one without: openssl pkey -in KEY -out NEW"
-    if b"BEGIN CERTIFICATE" not in certificate.read_bytes():
-        return f"{certificate} holds no certificate in PEM"
-    return "holds no key in PEM" + ("" if key else "; name its file as mqtt.client_key")
+        if error.reason in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH"):
+            problem = f"this key belongs to another certificate than {certificate}"
+        elif b"BEGIN CERTIFICATE" not in certificate.read_bytes():
+            name, at, problem = "client_cert", certificate, "holds no certificate in PEM"
+        else:
+            problem = "holds no key in PEM" + ("" if key else "; name its file as mqtt.client_key")
+        raise CertificateError(name, at, problem) from error
 
 
 def _readable(key: str, path: Path) -> None:

@@ -20,6 +20,7 @@ FRESH_S: Final = 60
 """Later an automation had better not run any more. **ours**"""
 
 _ONLINE: Final = b"online"
+_VERSION: Final = version("credence")
 _OFF_DELAY_S: Final = 30
 """Without another verdict nothing is trusted any more. **ours**: over three of the longest
 windows."""
@@ -130,7 +131,8 @@ class HomeAssistant:
 
     def __init__(self, broker: Broker, node: str, discovery: str, cameras: Iterable[str]) -> None:
         self._broker, self._node = broker, node
-        self._id = "_".join(map(identifier, ("credence", *broker.prefix.split("/"), node)))
+        levels = () if broker.prefix == "credence" else broker.prefix.split("/")
+        self._id = "_".join(map(identifier, ("credence", *levels, node)))
         own = f"{discovery}/device/{self._id}"
         self._birth = f"{discovery}/status"
         self.filters = (self._birth, f"{own}/+/config")
@@ -151,12 +153,12 @@ class HomeAssistant:
         return {topic: b""} if payload and topic not in self.devices else {}
 
     def _device(self, camera: str) -> bytes:
-        own, here = f"{self._id}_{identifier(camera)}", version("credence")
+        own = f"{self._id}_{identifier(camera)}"
         node = Availability(topic=self._broker.topic(self._node, "availability"))
         status = self._broker.topic(self._node, camera, "status")
         device = Device(
-            device=About(identifiers=(own,), name=camera, model=self._node, sw_version=here),
-            origin=Origin(sw_version=here),
+            device=About(identifiers=(own,), name=camera, model=self._node, sw_version=_VERSION),
+            origin=Origin(sw_version=_VERSION),
             components={
                 key: Component.model_validate(
                     {

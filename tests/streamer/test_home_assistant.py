@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -49,9 +50,8 @@ async def test_a_camera_is_a_device_with_its_entities(broker: Broker) -> None:
     async with running(sink.run()), listening(broker, f"{discovery}/device/#") as client:
         topic, device, _ = await next_device(client)
     assert device is not None
-    assert topic == (
-        f"{discovery}/device/credence_{identifier(broker.prefix)}_lab/front-door-18baa40f/config"
-    )
+    own = "_".join(("credence", *broker.prefix.split("/"), "lab"))
+    assert topic == f"{discovery}/device/{own}/front-door-7279998f/config"
     assert {"device", "origin", "components"} <= device.keys(), "it is refused without"
     assert device["device"]["name"] == "front door"
     assert device["device"]["identifiers"]
@@ -154,8 +154,8 @@ async def test_without_it_nothing_is_said_to_home_assistant(
         assert len(client.messages) == 0
 
 
-@pytest.mark.parametrize("name", ["a_b", "a b", "ä", "Tür/1", "a-b"])
-def test_identifiers_fit_discovery_and_stay_different(name: str) -> None:
-    assert identifier(name).replace("-", "").isalnum()
-    assert identifier(name).isascii()
-    assert identifier(name) == name or identifier(name) != identifier(name.replace("_", " "))
+def test_identifiers_fit_discovery_and_stay_different() -> None:
+    names = ["a_b", "a b", "a-b", "a/b", "ä", "ö", "Tür/1"]
+    made = [identifier(name) for name in names]
+    assert len(set(made)) == len(names)
+    assert all(re.fullmatch("[a-zA-Z0-9-]+", name) for name in made)
