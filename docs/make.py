@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from docs import asyncapi
 from streamer import config
 from streamer.event import EmotionEvent
 from streamer.settings import describe, section
@@ -47,6 +48,7 @@ def pages() -> dict[str, str]:
     """Return every page that is made, by its name in this folder."""
     return {
         "configuration.md": configuration(),
+        "asyncapi.yaml": asyncapi.page(),
         "events.schema.json": schema_of(EmotionEvent),
         "transcripts.schema.json": schema_of(Spoken),
         **{f"cli/{command}.md": usage(command, module) for command, module in _COMMANDS.items()},

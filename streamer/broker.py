@@ -27,7 +27,7 @@ KEPT_S: Final = 7 * 24 * 3600
 
 T = TypeVar("T")
 
-_KEEPALIVE_S: Final = 30
+KEEPALIVE_S: Final = 30
 _UNREAD: Final = 1024
 
 # paho reports every loss on its own; here each outage is said once, in plain words.
@@ -113,7 +113,7 @@ class Client(aiomqtt.Client):
             broker.port,
             username=broker.username,
             password=broker.password,
-            keepalive=_KEEPALIVE_S,
+            keepalive=KEEPALIVE_S,
             max_queued_incoming_messages=_UNREAD,
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
             logger=_quiet,
