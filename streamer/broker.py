@@ -119,7 +119,8 @@ class Client(aiomqtt.Client):
             logger=_quiet,
             **options,
         )
-        self._client.manual_ack_set(kept_s > 0)
+        self._keeps_place = kept_s > 0
+        self._client.manual_ack_set(self._keeps_place)
         self.has_place = False
         """Whether the broker still had a place of this client's."""
         self._tls = broker.tls
@@ -150,11 +151,16 @@ class Client(aiomqtt.Client):
         try:
             async for message in self.messages:
                 yield message
-                self._client.ack(message.mid, message.qos)
+                if self._keeps_place:
+                    self._acknowledge(message)
         except aiomqtt.MqttError:
             while not self._queue.empty():  # the parent would drop them
                 yield self._queue.get_nowait()
             raise
+
+    def _acknowledge(self, message: aiomqtt.Message) -> None:
+        self._client.ack(message.mid, message.qos)
+        self._client.loop_write()  # at once, as who is cancelled writes no more
 
     async def __aenter__(self) -> Self:
         try:

@@ -19,6 +19,7 @@ from engines.command import say
 from engines.errors import CredenceError
 from streamer import cli_given as given
 from streamer.cli_engines import app as engines_app
+from streamer.cli_given import ConfigOption, SetOption, SourceArgument
 from streamer.cli_models import app as models_app
 from streamer.logs import log_to_stderr
 from streamer.threads import leave
@@ -50,28 +51,6 @@ class NowhereError(CredenceError):
         super().__init__(
             "events have nowhere to go; configure mqtt, or give --output FILE (- is stdout)"
         )
-
-
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", "-c", help="Settings in YAML; defaults without.")
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Change one setting, as in vad.hangover_s=0.8; may be repeated.",
-    ),
-]
-
-
-SourceArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="CONFIG|CAMERA",
-        help="Settings in YAML; or one camera: rtsp://user:password@host/path, http://…, webcam:0.",
-    ),
-]
 
 
 def main() -> None:
@@ -128,10 +107,7 @@ def replay(
     loaded, began = configuration.load(config, settings or []), given.time(start)
     sink = None
     if mqtt is not None:
-        also = loaded.mqtt.certificates if loaded.mqtt else {}
-        prefix = loaded.mqtt.topic_prefix if loaded.mqtt else "credence"
-        broker = given.broker(configuration.Mqtt.parse(mqtt, prefix, **also))
-        sink = MqttSink(broker, loaded.node)
+        sink = MqttSink(given.broker(given.at(mqtt, loaded.mqtt)), loaded.node)
     target = given.target(output, files)
     if len(failed := unreadable(files)) == len(files):
         _refuse(failed)

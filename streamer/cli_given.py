@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO, cast
+from typing import TYPE_CHECKING, Annotated, TextIO, cast
 
 import typer
 
@@ -14,6 +14,26 @@ if TYPE_CHECKING:
     from streamer.broker import Broker
     from streamer.config import Config, Mqtt
     from streamer.sinks.mqtt import MqttSink
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", "-c", help="Settings in YAML; defaults without.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change one setting, as in vad.hangover_s=0.8; may be repeated.",
+    ),
+]
+
+SourceArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="CONFIG|CAMERA",
+        help="Settings in YAML; or one camera: rtsp://user:password@host/path, http://…, webcam:0.",
+    ),
+]
 
 
 def cameras(source: str, settings: list[str] | None) -> "Config":
@@ -130,18 +150,25 @@ def broker(mqtt: "Mqtt") -> "Broker":
     return Broker(mqtt.host, mqtt.port, tls, mqtt.username, password, mqtt.topic_prefix)
 
 
+def at(url: str, configured: "Mqtt | None", prefix: str | None = None) -> "Mqtt":
+    """Return the broker of --mqtt, with the topic prefix and the certificates configured."""
+    from streamer.config import Mqtt
+
+    if configured is None:
+        return Mqtt.parse(url, prefix or "credence")
+    return Mqtt.parse(url, prefix or configured.topic_prefix, **configured.certificates)
+
+
 def watched(
     url: str | None, prefix: str | None, config: Path | None, settings: list[str] | None
 ) -> "Broker":
     """Return the broker to watch: --mqtt and --prefix win over the configuration."""
     from streamer import config as configuration
 
-    loaded = configuration.load(config, settings or []).mqtt
-    prefix = prefix or (loaded.topic_prefix if loaded else "credence")
-    if loaded is None or url is not None:
-        also = loaded.certificates if loaded else {}
-        loaded = configuration.Mqtt.parse(url or "mqtt://localhost:1883", prefix, **also)
-    return replace(broker(loaded), prefix=prefix)
+    found = configuration.load(config, settings or []).mqtt
+    if url is not None or found is None:
+        found = at(url or "mqtt://localhost:1883", found, prefix)
+    return replace(broker(found), prefix=prefix or found.topic_prefix)
 
 
 def sink(config: "Config") -> "MqttSink | None":

@@ -145,11 +145,11 @@ class MqttSink:
             watch.cancel()
 
     async def _listen(self, client: Client) -> None:
-        try:
-            for topic in (*self._commands, *(self._home.filters if self._home else ())):
+        for topic in (*self._commands, *(self._home.filters if self._home else ())):
+            try:
                 await client.listen(topic)
-        except RefusedError as error:
-            log.warning(f"no commands come by the broker: {error}")
+            except RefusedError as error:
+                log.warning(f"the broker passes nothing on: {error}")
 
     async def _stay_online(self, client: Client) -> None:
         """Contradict a late last will of an earlier connection; raise MqttError on a loss.

@@ -31,8 +31,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     rules.write_text(text)
     mosquitto = Mosquitto(folder, login=(USERS[0],) * 2, settings=f"acl_file {rules}\n")
     for user in USERS[1:]:
-        command = ["mosquitto_passwd", "-b", folder / "passwords", user, user]
-        subprocess.run(command, check=True, timeout=10)
+        subprocess.run(
+            ["mosquitto_passwd", "-b", folder / "passwords", user, user], check=True, timeout=10
+        )
     yield mosquitto.start().address
     mosquitto.kill()
 

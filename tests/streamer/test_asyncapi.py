@@ -151,7 +151,7 @@ async def test_every_message_is_as_described(
     config = tmp_path / "c.yaml"
     config.write_text(json.dumps(settings))
     described = Described(prefix=broker.prefix, discovery=discovery)
-    as_published = SubscribeOptions(qos=1, retainAsPublished=True)  # type: ignore[no-untyped-call]
+    as_published = SubscribeOptions(qos=1, retainAsPublished=True)
     async with (
         aiomqtt.Client(broker.host, broker.port, protocol=aiomqtt.ProtocolVersion.V5) as client,
         running_node(environment, config) as node,

@@ -13,6 +13,7 @@ from engines.labels import EMOTIONS
 from streamer.broker import Broker
 from streamer.sinks.home_assistant import Alarm, HomeAssistant, identifier
 from streamer.sinks.mqtt import MqttSink
+from streamer.state import CameraState
 from tests.streamer.broker import listening, running
 from tests.streamer.conftest import MakeEvent
 
@@ -109,16 +110,15 @@ async def test_a_camera_no_longer_configured_is_removed(broker: Broker) -> None:
 async def test_only_trusted_fresh_finals_are_told(broker: Broker, make_event: MakeEvent) -> None:
     now = datetime.now(UTC)
     old = make_event(n=9)  # made a while ago, and waited for the broker
+    verdicts: list[dict[str, Any]] = [
+        {"trusted": False, "reason": "below_threshold"},
+        {"phase": "update"},
+        {"emotion": None},
+        {"emotion": "anger", "person": None},
+    ]
     fresh = [
-        make_event(n=n, **given).model_copy(update={"recordedtime": now})
-        for n, given in enumerate(
-            [
-                {"trusted": False, "reason": "below_threshold"},
-                {"phase": "update"},
-                {"emotion": None},
-                {"emotion": "anger", "person": None},
-            ]
-        )
+        make_event(n=n, **verdict).model_copy(update={"recordedtime": now})
+        for n, verdict in enumerate(verdicts)
     ]
     sink, _ = home_of(broker, "door")
     topic = f"{broker.prefix}/lab/door/home_assistant"
@@ -139,6 +139,29 @@ def test_freshness_is_a_minute(make_event: MakeEvent) -> None:
     event = make_event()
     assert Alarm.of(event, event.recordedtime + timedelta(seconds=60))
     assert Alarm.of(event, event.recordedtime + timedelta(seconds=61)) is None
+
+
+async def test_templates_say_what_they_should(broker: Broker, make_event: MakeEvent) -> None:
+    jinja2 = pytest.importorskip("jinja2", reason="templates are Jinja's; it comes with torch")
+    home = HomeAssistant(broker, "lab", "ha", ["door"])
+    (device,) = map(json.loads, home.devices.values())
+    template = {key: part.get("value_template") for key, part in device["components"].items()}
+
+    def shown(key: str, value: str) -> str:
+        parsed = json.loads(value) if value.startswith("{") else None
+        made: str = jinja2.Template(template[key]).render(value=value, value_json=parsed)
+        return made
+
+    trusted, untrusted = (
+        CameraState.of(make_event(trusted=each)).model_dump_json() for each in (True, False)
+    )
+    assert [shown("emotion", trusted), shown("emotion", untrusted)] == ["happiness", "None"]
+    assert [shown("trusted", trusted), shown("trusted", untrusted)] == ["ON", "OFF"]
+    assert shown("confidence", untrusted) == "90.0"
+    assert shown("connected", "online: the picture is black; clean the lens") == "ON"
+    assert shown("connected", "offline") == "OFF"
+    status = jinja2.Template(device["availability"][1]["value_template"])
+    assert status.render(value="offline: wrong user name or password") == "offline"
 
 
 async def test_without_it_nothing_is_said_to_home_assistant(

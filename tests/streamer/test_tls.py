@@ -122,8 +122,8 @@ def test_files_that_cannot_be_used_are_refused(node: Tls, authority: Authority) 
     assert certificate
     assert key
     secret = key.with_name("secret.key")
-    command = ["openssl", "pkey", "-in", key, "-aes256", "-passout", "pass:x", "-out", secret]
-    subprocess.run(command, check=True, capture_output=True, timeout=20)
+    locking = f"openssl pkey -in {key} -aes256 -passout pass:x -out {secret}"
+    subprocess.run(locking.split(), check=True, capture_output=True, timeout=20)
     text, other = key.with_name("text"), authority.issue("other").client_key
     text.write_text("nothing of that kind\n")
     gone = key.with_name("gone")

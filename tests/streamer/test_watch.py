@@ -3,11 +3,12 @@
 import asyncio
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import repeat
 
 import aiomqtt
 import pytest
-from aiomqtt import Message
+from aiomqtt import Message, ProtocolVersion
 
 from streamer.broker import Broker
 from streamer.event import EmotionEvent
@@ -162,10 +163,11 @@ class DiesAt(Payloads):
         super().event(name, event, payload)
 
 
+@pytest.mark.parametrize("newest", [ProtocolVersion.V311, ProtocolVersion.V5])
 async def test_since_shows_what_was_missed_once_and_in_order(
-    mosquitto: Mosquitto, make_event: MakeEvent
+    mosquitto: Mosquitto, make_event: MakeEvent, newest: ProtocolVersion
 ) -> None:
-    broker = mosquitto.start().address
+    broker = replace(mosquitto.start().address, newest=newest)
 
     async def publish(*events: EmotionEvent) -> None:
         sink = MqttSink(broker, "lab")
