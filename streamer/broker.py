@@ -256,5 +256,5 @@ class Client(aiomqtt.Client):
 def _persistent(kept_s: int) -> dict[str, Any]:
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     properties.SessionExpiryInterval = kept_s
-    properties.ReceiveMaximum = _UNREAD  # no more come at once than the queue holds
+    properties.ReceiveMaximum = _UNREAD // 2  # so that the queue has room for what else comes
     return {"properties": properties, "clean_start": False}

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from streamer.broker import KEPT_S, Delivery
 from streamer.event import CONTENT_TYPE, EmotionEvent
-from streamer.sinks.home_assistant import FRESH_S, Alarm, Device
+from streamer.sinks.home_assistant import FRESH_S, TrustedEvent, Device
 from streamer.spoken import Spoken
 from streamer.state import CameraState
 from streamer.swap import Answer, Wanted
@@ -81,11 +81,11 @@ SWAP = Topic(
     Delivery(),
     listens=True,
 )
-ALARM = Topic(
+TRUSTED = Topic(
     "homeAssistantEvent",
     "{prefix}/{node}/{camera}/home_assistant",
     "A trusted final event, flat, for an event entity of Home Assistant.",
-    Alarm,
+    TrustedEvent,
     Delivery(content_type=_JSON, expiry_s=FRESH_S),
 )
 DISCOVERY = Topic(
@@ -112,7 +112,7 @@ TOPICS: Final = (
     TRANSCRIPT,
     SWAPPED,
     SWAP,
-    ALARM,
+    TRUSTED,
     DISCOVERY,
     BIRTH,
 )

@@ -43,10 +43,14 @@ async def watch(
     the same cameras; events shown are acknowledged, and so come once.
     """
     inbox = Inbox(broker.prefix, view)
-    place = Place(_identifier(since, broker.prefix, node, camera), KEPT_S) if since else None
+    place = (
+        Place(_identifier(since, broker.prefix, node, camera), KEPT_S)
+        if since is not None
+        else None
+    )
 
     async def session(client: Client) -> None:
-        if since and not client.has_place:
+        if since is not None and not client.has_place:
             view.note(f"the broker keeps no place for {printable(since)} yet; it does from now on")
         # Not kept for who is away: what was is told anew by what is retained.
         presence = broker.topic(node, "availability"), broker.topic(node, camera, "status")

@@ -30,7 +30,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Alarm(_Part):
+class TrustedEvent(_Part):
     """A trusted verdict, as an event entity takes it: flat, and with a type."""
 
     event_type: Emotion

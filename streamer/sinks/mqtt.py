@@ -13,12 +13,12 @@ import structlog
 from streamer.broker import Broker, Client, RefusedError
 from streamer.event import EmotionEvent
 from streamer.link import Link, backoff
-from streamer.sinks.home_assistant import Alarm, HomeAssistant
+from streamer.sinks.home_assistant import TrustedEvent, HomeAssistant
 from streamer.sinks.outbox import Outbox
 from streamer.spoken import Spoken
 from streamer.state import CameraState
 from streamer.topics import (
-    ALARM,
+    TRUSTED,
     AVAILABILITY,
     DISCOVERY,
     EVENT,
@@ -182,9 +182,9 @@ class MqttSink:
         camera = event.data.camera
         topic = self.broker.topic(self._node, camera, "event")
         await client.send(topic, event.model_dump_json().encode(), EVENT.delivery)
-        if self._home and (alarm := Alarm.of(event, datetime.now(UTC))):
+        if self._home and (told := TrustedEvent.of(event, datetime.now(UTC))):
             topic = self.broker.topic(self._node, camera, "home_assistant")
-            await client.send(topic, alarm.model_dump_json().encode(), ALARM.delivery)
+            await client.send(topic, told.model_dump_json().encode(), TRUSTED.delivery)
         if spoken := Spoken.of(event):
             self._partials.pop(camera, None)
             await self._send_spoken(client, spoken)

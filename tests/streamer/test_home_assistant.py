@@ -11,7 +11,7 @@ import pytest
 
 from engines.labels import EMOTIONS
 from streamer.broker import Broker
-from streamer.sinks.home_assistant import Alarm, HomeAssistant, identifier
+from streamer.sinks.home_assistant import TrustedEvent, HomeAssistant, identifier
 from streamer.sinks.mqtt import MqttSink
 from streamer.state import CameraState
 from tests.streamer.broker import listening, running
@@ -137,8 +137,8 @@ async def test_only_trusted_fresh_finals_are_told(broker: Broker, make_event: Ma
 
 def test_freshness_is_a_minute(make_event: MakeEvent) -> None:
     event = make_event()
-    assert Alarm.of(event, event.recordedtime + timedelta(seconds=60))
-    assert Alarm.of(event, event.recordedtime + timedelta(seconds=61)) is None
+    assert TrustedEvent.of(event, event.recordedtime + timedelta(seconds=60))
+    assert TrustedEvent.of(event, event.recordedtime + timedelta(seconds=61)) is None
 
 
 async def test_templates_say_what_they_should(broker: Broker, make_event: MakeEvent) -> None:

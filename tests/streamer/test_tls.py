@@ -1,8 +1,14 @@
 """TLS to a real broker that has an authority of its own and wants to know who comes."""
 
+import asyncio
+import json
+import signal
 import subprocess
-from collections.abc import Iterator
-from dataclasses import replace
+import sys
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +20,9 @@ from streamer.config import ConfigError, Mqtt, load
 from streamer.sinks.mqtt import MqttSink
 from streamer.tls import CertificateError, Tls
 from tests.streamer.broker import Attempts, Mosquitto, need, running
+from tests.streamer.conftest import MakeEvent
+
+ROOT = Path(__file__).parents[2]
 
 _CURVE = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
 
@@ -115,6 +124,40 @@ async def test_certificate_that_vanishes_ends_nothing(
     assert f"mqtt.client_key: {gone.client_key}: no such file" in await warning_of(
         replace(encrypted, tls=gone)
     )
+
+
+async def test_watch_goes_on_from_its_place_with_configured_certificates(
+    encrypted: Broker, node: Tls, tmp_path: Path, make_event: MakeEvent
+) -> None:
+    files = {key: str(path) for key, path in asdict(node).items()}
+    config = tmp_path / "c.yaml"
+    config.write_text(json.dumps({"mqtt": {"url": f"mqtts://{encrypted.address}", **files}}))
+    sink = MqttSink(replace(encrypted, tls=node), "lab")
+
+    @asynccontextmanager
+    async def watching() -> AsyncIterator[asyncio.StreamReader]:
+        words = ["-m", "streamer.cli", "watch", "--json", "--since", "desk"]
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, *words, "--config", str(config)), stdout=PIPE, stderr=PIPE, cwd=ROOT
+        )
+        assert process.stdout
+        assert process.stderr
+        while b"node lab is online" not in await process.stderr.readline():
+            pass
+        yield process.stdout
+        process.send_signal(signal.SIGINT)
+        await process.communicate()
+
+    events = [make_event(n=n) for n in range(3)]
+    lines = [f"{event.model_dump_json()}\n".encode() for event in events]
+    async with asyncio.timeout(30), running(sink.run()):
+        async with watching() as out:
+            await sink.put(events[0])
+            assert await out.readline() == lines[0]
+        await sink.put(events[1])
+        async with watching() as out:
+            await sink.put(events[2])
+            assert [await out.readline(), await out.readline()] == lines[1:]
 
 
 def test_files_that_cannot_be_used_are_refused(node: Tls, authority: Authority) -> None:
