@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from streamer.broker import KEPT_S, Delivery
 from streamer.event import CONTENT_TYPE, EmotionEvent
-from streamer.sinks.home_assistant import FRESH_S, TrustedEvent, Device
+from streamer.sinks.home_assistant import FRESH_S, Device, TrustedEvent
 from streamer.spoken import Spoken
 from streamer.state import CameraState
 from streamer.swap import Answer, Wanted

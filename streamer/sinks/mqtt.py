@@ -13,12 +13,11 @@ import structlog
 from streamer.broker import Broker, Client, RefusedError
 from streamer.event import EmotionEvent
 from streamer.link import Link, backoff
-from streamer.sinks.home_assistant import TrustedEvent, HomeAssistant
+from streamer.sinks.home_assistant import HomeAssistant, TrustedEvent
 from streamer.sinks.outbox import Outbox
 from streamer.spoken import Spoken
 from streamer.state import CameraState
 from streamer.topics import (
-    TRUSTED,
     AVAILABILITY,
     DISCOVERY,
     EVENT,
@@ -26,6 +25,7 @@ from streamer.topics import (
     STATUS,
     SWAPPED,
     TRANSCRIPT,
+    TRUSTED,
     Topic,
 )
 

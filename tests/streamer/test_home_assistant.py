@@ -11,7 +11,7 @@ import pytest
 
 from engines.labels import EMOTIONS
 from streamer.broker import Broker
-from streamer.sinks.home_assistant import TrustedEvent, HomeAssistant, identifier
+from streamer.sinks.home_assistant import HomeAssistant, TrustedEvent, identifier
 from streamer.sinks.mqtt import MqttSink
 from streamer.state import CameraState
 from tests.streamer.broker import listening, running
