@@ -149,7 +149,7 @@ class MqttSink:
             try:
                 await client.listen(topic)
             except RefusedError as error:
-                log.warning(f"the broker passes nothing on: {error}")
+                log.warning(f"nothing comes by the broker: {error}")
 
     async def _stay_online(self, client: Client) -> None:
         """Contradict a late last will of an earlier connection; raise MqttError on a loss.
