@@ -7,6 +7,7 @@ import asyncio
 import fcntl
 import os
 import socket
+import warnings
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,10 @@ _ANSWER_S: Final = 600.0
 log = structlog.get_logger()
 
 Handle = Callable[[bytes], Awaitable[bytes]]
+
+
+class NoPlaceError(CredenceError):
+    """There is no folder for sockets that is this user's alone."""
 
 
 class NoNodeError(CredenceError):
@@ -72,14 +77,19 @@ class Claim:
 
 
 def folder() -> Path:
-    """Return where the sockets of this user's nodes lie."""
-    return platformdirs.user_runtime_path("credence")
+    """Return where the sockets of this user's nodes lie; raise NoPlaceError."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a service without XDG_RUNTIME_DIR: /tmp will do
+            return platformdirs.user_runtime_path("credence")
+    except PermissionError as error:  # /tmp is anybody's, and somebody was there before
+        raise NoPlaceError(str(error)) from error
 
 
 def claim(node: str) -> Claim | None:
     """Begin to listen; None, after a warning, where this cannot be. Blocks."""
-    place = folder() / f"{node}.sock"
     try:
+        place = folder() / f"{node}.sock"
         _make_private(place.parent)
         lock = place.with_name(f"{node}.lock").open("w")
         try:
@@ -90,6 +100,8 @@ def claim(node: str) -> Claim | None:
             raise
     except BlockingIOError:
         problem = f"another node named {node} runs on this machine"
+    except NoPlaceError as error:
+        problem = str(error)
     except OSError as error:
         problem = f"{place}: {(error.strerror or str(error)).lower()}"
     log.warning(f"this node takes no commands from `credence engines`: {problem}")
@@ -195,6 +207,7 @@ def running() -> list[str]:
 
 def _accepts(place: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as link:
+        link.settimeout(_LINE_S)  # one that hangs takes nobody
         return link.connect_ex(str(place)) == 0
 
 

@@ -4,7 +4,6 @@ Blocking; each connection runs on a thread of its own.
 """
 
 import errno
-import os
 import socket
 import threading
 import time
@@ -22,9 +21,11 @@ from av.stream import Stream
 
 from engines.errors import CredenceError
 from streamer.addresses import Address
+from streamer.backlog import Backlog
 from streamer.decode import Decoder, Sampling, Tracks, find_tracks, paced, plain
 from streamer.flow import Epoch, Media, Notice, VideoFrame
 from streamer.picture import PictureWatch
+from streamer.threads import processors
 
 log = structlog.get_logger()
 
@@ -36,11 +37,11 @@ _BACK_S = 10.0
 
 _REST_S = 0.1
 _WAITED_S = 0.002
-"""A packet that was waited for longer was the last one that there was."""
+"""A packet that was waited for longer was the last one that there was, or the machine is busy."""
 _GULP = 32
 """Packets that are taken at a time, at most."""
 
-_turns = threading.Semaphore(os.cpu_count() or 1)
+_turns = threading.Semaphore(processors())
 """More threads than processors that decode at a time only keep each other waiting."""
 _TURN_S = 0.5
 """A turn is waited for no longer: no camera waits for another that hangs."""
@@ -126,13 +127,16 @@ class Live:
         Where the sender or the kernel keeps what comes meanwhile, several are taken at a time:
         a processor that wakes up for each one spends half as much again on it.
         """
-        any_came = False
+        any_came, backlog, first = False, Backlog(), tracks.all[0]
         gulp: list[av.Packet[Stream]] = []
         most = _GULP if self.address.buffered else 1
         try:
             asked_s = time.monotonic()
             for packet in container.demux(tracks.all):
-                waited = time.monotonic() - asked_s > _WAITED_S
+                came_s = time.monotonic()
+                waited = came_s - asked_s > _WAITED_S
+                if packet.stream is first and packet.dts is not None:
+                    backlog.took(float(packet.dts * packet.time_base), came_s)
                 if stop.is_set():
                     return
                 if packet.size or any_came:
@@ -141,7 +145,7 @@ class Live:
                 if waited or len(gulp) >= most:
                     yield gulp
                     gulp = []
-                    if waited and self.address.buffered:
+                    if waited and self.address.buffered and not backlog.behind:
                         stop.wait(_REST_S)
                 asked_s = time.monotonic()
         except av.FFmpegError as error:

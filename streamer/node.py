@@ -1,7 +1,6 @@
 """Many cameras in one process: each has a task of its own, all share the engines."""
 
 import asyncio
-import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from streamer.reconnect import Reconnector, camera_backoff
 from streamer.sinks.fanout import Output, Sinks
 from streamer.sinks.jsonl import OutputError
 from streamer.sinks.mqtt import MqttSink
+from streamer.threads import processors
 from streamer.worker import Worker
 
 log = structlog.get_logger()
@@ -266,7 +266,7 @@ def open_node(config: Config) -> Node:
     # A second look for a better detector would only repeat the warning.
     found = {"model": "haar"} if isinstance(first, Haar) else {}
     faces = config.faces.model_copy(update=found)
-    threads = min(len(config.cameras), os.cpu_count() or 1)
+    threads = min(len(config.cameras), processors())
     return Node(judging, [first, *(open_finder(faces) for _ in range(1, threads))])
 
 

@@ -12,7 +12,16 @@ from pathlib import Path
 import pytest
 
 from streamer import control
-from streamer.control import NoAnswerError, NoNodeError, WhichNodeError, ask, claim, claimed, serve
+from streamer.control import (
+    NoAnswerError,
+    NoNodeError,
+    NoPlaceError,
+    WhichNodeError,
+    ask,
+    claim,
+    claimed,
+    serve,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -103,6 +112,19 @@ def test_a_folder_that_others_may_use_is_refused(
     (runtime / "credence").chmod(0o755)
     assert claim("attic") is None
     assert "others may use this folder" in capsys.readouterr().out
+
+
+def test_a_machine_with_no_place_for_sockets_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(_: str) -> Path:
+        raise PermissionError("/tmp/runtime-0 is a symlink; set XDG_RUNTIME_DIR instead")
+
+    monkeypatch.setattr("streamer.control.platformdirs.user_runtime_path", refused)
+    assert claim("attic") is None
+    assert "is a symlink; set XDG_RUNTIME_DIR instead" in capsys.readouterr().out
+    with pytest.raises(NoPlaceError, match="is a symlink; set XDG"):
+        ask(b"hello")
 
 
 def test_a_name_that_is_too_long_for_a_socket_is_said(capsys: pytest.CaptureFixture[str]) -> None:
