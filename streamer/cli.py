@@ -188,7 +188,11 @@ def watch(
     ] = "+",
     prefix: Annotated[
         str | None,
-        typer.Option(metavar="LEVELS", help="mqtt.topic_prefix, where it is configured."),
+        typer.Option(
+            metavar="LEVELS",
+            help="mqtt.topic_prefix, where it is configured.",
+            callback=given.levels,
+        ),
     ] = None,
     lines: Annotated[
         bool, typer.Option("--lines", help="A line per event on a terminal, too.")

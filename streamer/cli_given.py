@@ -156,7 +156,8 @@ def at(url: str, configured: "Mqtt | None", prefix: str | None = None) -> "Mqtt"
 
     if configured is None:
         return Mqtt.parse(url, prefix or "credence")
-    return Mqtt.parse(url, prefix or configured.topic_prefix, **configured.certificates)
+    also = configured.certificates if url.lower().startswith("mqtts://") else {}
+    return Mqtt.parse(url, prefix or configured.topic_prefix, **also)
 
 
 def watched(

@@ -59,8 +59,7 @@ def _language(text: str) -> str:
 
 def _discovery_prefix(value: object) -> object:
     if isinstance(value, bool):
-        text = "must be the discovery prefix of Home Assistant, such as homeassistant, or none"
-        raise ValueError(text)  # noqa: TRY004 (pydantic lets a TypeError through)
+        return "homeassistant" if value else "none"
     return value
 
 
@@ -226,8 +225,8 @@ class Mqtt(_Section):
     home_assistant: Annotated[
         str, BeforeValidator(_discovery_prefix), AfterValidator(addresses.topic_prefix)
     ] = "none"
-    """The discovery prefix of Home Assistant, which is `homeassistant` unless changed there: each
-    camera appears there as a device. With `none` nothing is published for it."""
+    """The discovery prefix of Home Assistant, where each camera then appears as a device; `true` is
+    the one it has unless changed, `homeassistant`. With `none` nothing is published for it."""
     swap_from: Annotated[str, PathUnless(("none",)), AfterValidator(addresses.path)] = "none"
     """The folder whose bundles a message on `engines/swap` may name, to let them judge instead.
     With `none` the node does not listen for such messages."""

@@ -11,6 +11,7 @@ import pytest
 
 from engines.labels import EMOTIONS
 from streamer.broker import Broker
+from streamer.config import ConfigError, load
 from streamer.sinks.home_assistant import HomeAssistant, TrustedEvent, identifier
 from streamer.sinks.mqtt import MqttSink
 from streamer.state import CameraState
@@ -133,6 +134,20 @@ async def test_only_trusted_fresh_finals_are_told(broker: Broker, make_event: Ma
     told = json.loads(message.payload)
     assert (told["event_type"], told["person"], told["id"]) == ("anger", None, fresh[3].id)
     assert all(not isinstance(value, dict | list) for value in told.values())
+
+
+@pytest.mark.parametrize(
+    ("value", "prefix"), [("true", "homeassistant"), ("false", "none"), ("a/b", "a/b")]
+)
+def test_one_key_switches_it_on(value: str, prefix: str) -> None:
+    mqtt = load(None, ["mqtt.url=mqtt://h", f"mqtt.home_assistant={value}"]).mqtt
+    assert mqtt
+    assert mqtt.home_assistant == prefix
+
+
+def test_what_is_no_discovery_prefix_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"mqtt.home_assistant: must be .* MQTT topic level"):
+        load(None, ["mqtt.url=mqtt://h", "mqtt.home_assistant=a/#"])
 
 
 def test_freshness_is_a_minute(make_event: MakeEvent) -> None:

@@ -193,9 +193,10 @@ def test_configured_certificates_reach_the_broker(node: Tls, authority: Authorit
     assert mqtt
     assert given.broker(mqtt).tls == node
     assert given.watched(None, None, None, settings).tls == node
-    assert given.watched("mqtts://other", "x", None, settings) == Broker(
-        "other", 8883, node, prefix="x"
-    )
+    other = given.watched("mqtts://other", "x", None, settings)
+    assert other == Broker("other", 8883, node, prefix="x")
+    plain = given.watched("mqtt://u:p@other", None, None, settings)
+    assert plain == Broker("other", 1883, None, "u", "p")
 
 
 def test_certificates_need_tls_and_each_other() -> None:
