@@ -68,6 +68,7 @@ class MqttSink:
         self._cameras: set[str] = set()
         self._retained: dict[str, _Retained] = {}
         self._unsaid: dict[str, None] = {}
+        self._told_home: dict[str, str] = {}
         self._partials: dict[str, Spoken] = {}
         self._commands: dict[str, asyncio.Queue[bytes]] = {}
         self._answers: deque[tuple[str, bytes]] = deque(maxlen=_COMMANDS)
@@ -182,15 +183,23 @@ class MqttSink:
         camera = event.data.camera
         topic = self.broker.topic(self._node, camera, "event")
         await client.send(topic, event.model_dump_json().encode(), EVENT.delivery)
-        if self._home and (told := TrustedEvent.of(event, datetime.now(UTC))):
-            topic = self.broker.topic(self._node, camera, "home_assistant")
-            await client.send(topic, told.model_dump_json().encode(), TRUSTED.delivery)
+        if self._home:
+            await self._tell_home(client, event)
         if spoken := Spoken.of(event):
             self._partials.pop(camera, None)
             await self._send_spoken(client, spoken)
         await self._outbox.acknowledge(number)
         if event.data.phase == "final":
             self._retain(camera, "state", CameraState.of(event).model_dump_json().encode(), STATE)
+
+    async def _tell_home(self, client: Client, event: EmotionEvent) -> None:
+        camera = event.data.camera
+        if event.sequence <= self._told_home.get(camera, ""):
+            return  # an event sent again is no reason to act again
+        if told := TrustedEvent.of(event, datetime.now(UTC)):
+            topic = self.broker.topic(self._node, camera, "home_assistant")
+            await client.send(topic, told.model_dump_json().encode(), TRUSTED.delivery)
+            self._told_home[camera] = event.sequence
 
     async def _send_spoken(self, client: Client, spoken: Spoken) -> None:
         topic = self.broker.topic(self._node, spoken.camera, "transcript")
