@@ -170,8 +170,8 @@ def run(
     if loaded.mqtt is None and output is None:
         raise NowhereError
     broker = given.broker(loaded.mqtt) if loaded.mqtt else None
-    sink = MqttSink(broker, loaded.node) if broker else None
-    with given.opened(output) as file:
+    with given.opened(output) as file, given.spool(loaded) as spool:
+        sink = MqttSink(broker, loaded.node, spool) if broker else None
         node = open_node(loaded)
         node.describe(broker.address if broker else None)
         with claimed(loaded.node) as node.control:

@@ -12,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     from streamer.broker import Broker
     from streamer.config import Config, Mqtt
+    from streamer.sinks.spool import Spool
 
 
 def cameras(source: str, settings: list[str] | None) -> "Config":
@@ -104,6 +105,16 @@ def _appending(output: Path) -> TextIO:
         raise typer.BadParameter(
             f"cannot write {output}: {problem}", param_hint="--output"
         ) from None
+
+
+def spool(loaded: "Config") -> "AbstractContextManager[Spool | None]":
+    """Open where events wait for the broker; None where none is configured."""
+    from streamer.sinks.spool import Spool
+    from streamer.sinks.spool_store import Bounds
+
+    kept = loaded.spool
+    bounds = Bounds(kept.resend_s, kept.oldest_h * 3600, kept.largest_mb * 1_000_000)
+    return Spool.open(kept.path(loaded.node), bounds) if loaded.mqtt else nullcontext()
 
 
 def broker(mqtt: "Mqtt") -> "Broker":

@@ -12,9 +12,8 @@ import structlog
 from streamer.broker import Broker, Client, RefusedError
 from streamer.event import CONTENT_TYPE, EmotionEvent
 from streamer.link import Link, backoff
-from streamer.sinks.outbox import Outbox
+from streamer.sinks.outbox import Letter, MemoryOutbox, Outbox
 from streamer.spoken import Spoken
-from streamer.state import CameraState
 
 _ONLINE: Final = b"online"
 _OFFLINE: Final = b"offline"
@@ -34,23 +33,23 @@ class _Retained:
 class MqttSink:
     """Publishes events, camera by camera in order, each at least once.
 
-    `run` does the work and must be running, or about to, wherever another method waits. At most
-    ``limit`` events wait in memory; one leaves only when the broker has acknowledged it.
+    `run` does the work and must be running, or about to, wherever another method waits. Events
+    wait in the outbox, in memory unless one is given, until the broker has acknowledged them.
     """
 
     def __init__(
         self,
         broker: Broker,
         node: str,
+        outbox: Outbox | None = None,
         *,
-        limit: int = 256,
         delays: Callable[[], Iterator[float]] = backoff,
     ) -> None:
         self._broker, self._node = broker, node
         self._availability = broker.topic(node, "availability")
         will = aiomqtt.Will(self._availability, _OFFLINE, qos=1, retain=True)
         self._link = Link(broker, will=will, delays=delays)
-        self._outbox = Outbox(limit)
+        self._outbox = MemoryOutbox() if outbox is None else outbox
         self._cameras: set[str] = set()
         self._retained: dict[str, _Retained] = {}
         self._unsaid: dict[str, None] = {}
@@ -66,6 +65,15 @@ class MqttSink:
         """Events that the broker has not acknowledged."""
         return len(self._outbox)
 
+    @property
+    def lasting(self) -> bool:
+        """Whether events that wait survive the process."""
+        return self._outbox.lasting
+
+    def next_sequence(self, camera: str) -> int:
+        """Return the `sequence` of the next event of a camera."""
+        return self._outbox.next_sequence(camera)
+
     async def run(self) -> None:
         """Publish what is put until closed; while the broker is away, keep trying for ever.
 
@@ -77,7 +85,7 @@ class MqttSink:
             self._stopped.set()
 
     async def put(self, event: EmotionEvent) -> None:
-        """Take one event; wait while as many as the limit are unacknowledged."""
+        """Take one event, as the outbox does."""
         await self._outbox.put(event)
 
     def partial(self, spoken: Spoken) -> None:
@@ -159,21 +167,19 @@ class MqttSink:
             while taken := await self._outbox.take():
                 tasks.create_task(self._deliver(client, *taken), name="mqtt event")
 
-    async def _deliver(self, client: Client, number: int, event: EmotionEvent) -> None:
-        camera = event.data.camera
-        topic = self._broker.topic(self._node, camera, "event")
-        await client.send(topic, event.model_dump_json().encode(), content_type=CONTENT_TYPE)
-        if spoken := Spoken.of(event):
-            self._partials.pop(camera, None)
-            await self._send_spoken(client, spoken)
+    async def _deliver(self, client: Client, number: int, letter: Letter) -> None:
+        topic = self._broker.topic(self._node, letter.camera, "event")
+        await client.send(topic, letter.event, content_type=CONTENT_TYPE)
+        if letter.spoken:
+            self._partials.pop(letter.camera, None)
+            await self._send_spoken(client, letter.camera, letter.spoken)
         await self._outbox.acknowledge(number)
-        if event.data.phase == "final":
-            state = CameraState.of(event).model_dump_json().encode()
-            self._retain(camera, "state", _Retained(state, _JSON))
+        if letter.state:
+            self._retain(letter.camera, "state", _Retained(letter.state, _JSON))
 
-    async def _send_spoken(self, client: Client, spoken: Spoken) -> None:
-        topic = self._broker.topic(self._node, spoken.camera, "transcript")
-        await client.send(topic, spoken.model_dump_json().encode(), content_type=_JSON)
+    async def _send_spoken(self, client: Client, camera: str, spoken: bytes) -> None:
+        topic = self._broker.topic(self._node, camera, "transcript")
+        await client.send(topic, spoken, content_type=_JSON)
 
     def _retain(self, camera: str, leaf: str, message: _Retained) -> None:
         topic = self._broker.topic(self._node, camera, leaf)
@@ -195,8 +201,8 @@ class MqttSink:
             while self._answers:
                 await client.send(*self._answers.popleft(), content_type=_JSON)
             while self._partials:
-                _, spoken = self._partials.popitem()
-                await self._send_spoken(client, spoken)
+                camera, spoken = self._partials.popitem()
+                await self._send_spoken(client, camera, spoken.model_dump_json().encode())
 
     async def _say(self, client: Client) -> None:
         while self._unsaid:
