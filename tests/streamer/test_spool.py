@@ -15,7 +15,6 @@ from streamer.sinks.spool import Spool
 from streamer.sinks.spool_store import Bounds, SpoolError, SpoolStore
 from tests.streamer.conftest import MakeEvent
 
-
 DEFAULTS = Bounds()
 
 
