@@ -58,7 +58,9 @@ class Subscriber:
         self._client.reconnect_delay_set(1, 1)
         self._client.on_connect = lambda client, *_: client.subscribe("credence/lab/+/event", 1)
         self._client.on_subscribe = lambda *_: self._subscribed.set()
-        self._client.on_message = lambda _client, _data, message: self.books.note(message.payload)
+        self._client.on_message = lambda _client, _data, message: self.books.note(
+            bytes(message.payload)
+        )
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
         assert self._subscribed.wait(5)
