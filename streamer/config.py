@@ -266,12 +266,12 @@ class Spool(_Section):
     """Holds `spool.sqlite3`, for one node at a time. `auto` is `credence/NODE` in the folder of the
     user's state: `~/.local/state` on Linux, unless `XDG_STATE_HOME` names another."""
     resend_s: Annotated[_Real, Field(ge=0, le=3600)] = 60.0
-    """Seconds for which an event is kept after the broker has acknowledged it, to be sent again
+    """Seconds of acknowledgements before the last one, for which events are kept, to be sent again
     when the connection breaks: a broker that is killed forgets what it had in memory."""
     largest_mb: Annotated[_Whole, Field(ge=1, le=1_000_000)] = 256
     """Megabytes of events that are kept at most. An event has about three kilobytes."""
     oldest_h: Annotated[_Real, Field(gt=0, le=8760)] = 72.0
-    """Hours for which an event waits for the broker."""
+    """Hours, while the node runs, for which an event waits for the broker."""
 
     def path(self, node: str) -> Path:
         """Return the file of a node."""

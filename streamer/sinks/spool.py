@@ -44,9 +44,10 @@ class Spool:
 
     lasting = True
 
-    def __init__(self, store: SpoolStore, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, store: SpoolStore, now: Callable[[], float] = time.monotonic) -> None:
         self.lost = Losses()
         self._store, self._now = store, now
+        self._began_s = now() - store.newest_s
         self._worker = Worker("spool")
         self._waiting: list[Letter] = []
         self._acknowledged: list[int] = []
@@ -126,7 +127,8 @@ class Spool:
 
     async def _write(self, letters: Sequence[Letter], acknowledged: Sequence[int]) -> None:
         try:
-            dropped = await self._worker.run(self._store.write, letters, acknowledged, self._now())
+            now_s = self._now() - self._began_s
+            dropped = await self._worker.run(self._store.write, letters, acknowledged, now_s)
         except sqlite3.Error as error:
             self.lost.unwritable += len(letters)
             self._acknowledged[:0] = acknowledged  # to be noted later
@@ -141,7 +143,7 @@ class Spool:
 
     async def _read(self) -> Sequence[tuple[int, Letter]]:
         try:
-            return await self._worker.run(self._store.after, self._taken, self._now())
+            return await self._worker.run(self._store.after, self._taken)
         except sqlite3.Error as error:
             self._tell("read", f"the spool cannot be read ({error}); start again to mend it")
             return ()

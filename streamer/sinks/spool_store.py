@@ -19,9 +19,14 @@ CREATE TABLE IF NOT EXISTS events (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     camera TEXT NOT NULL, sequence INTEGER NOT NULL,
     event BLOB NOT NULL, spoken BLOB, state BLOB,
-    size INTEGER NOT NULL, put_s REAL NOT NULL, acknowledged_s REAL
+    size INTEGER NOT NULL, put_s REAL NOT NULL,
+    acknowledged_s REAL, copies INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE IF NOT EXISTS cameras (camera TEXT PRIMARY KEY, next INTEGER NOT NULL);
+"""
+_FOUND: Final = """
+SELECT coalesce(sum(size), 0), count(*) - count(acknowledged_s),
+       coalesce(max(acknowledged_s), 0.0), coalesce(max(put_s), 0.0) FROM events
 """
 _PUT: Final = """
 INSERT INTO events (camera, sequence, event, spoken, state, size, put_s)
@@ -32,15 +37,21 @@ INSERT INTO cameras VALUES (?, ?) ON CONFLICT DO UPDATE SET next = max(next, exc
 """
 # What was acknowledged before has had its state said: it must not step back.
 _AFTER: Final = """
-SELECT number, camera, sequence, event, spoken, iif(acknowledged_s IS NULL, state, NULL)
-FROM events WHERE number > ? AND (acknowledged_s IS NULL OR acknowledged_s >= ?)
-ORDER BY number LIMIT ?
+SELECT number, camera, sequence, event, spoken, iif(copies, NULL, state)
+FROM events WHERE number > ? ORDER BY number LIMIT ?
+"""
+_ACKNOWLEDGE: Final = """
+UPDATE events SET acknowledged_s = ?, copies = copies + 1 WHERE number = ? AND copies < ?
+RETURNING copies
 """
 _OLDEST: Final = "SELECT number, size, put_s, acknowledged_s FROM events ORDER BY number LIMIT 1"
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 _ANY_CAMERA: Final = ""
 _ROW_BYTES: Final = 100
 """About what SQLite adds to an event."""
+_COPIES: Final = 10
+"""Of which each lets an event stay for longer. On a line that breaks every few seconds, the copies
+would else take ever longer, until no new event came through."""
 
 log = structlog.get_logger()
 
@@ -58,9 +69,10 @@ class Bounds:
     """How long events are kept, and how many bytes of them."""
 
     resend_s: float = 60.0
-    """Seconds that an acknowledged event is kept."""
+    """An event is kept until another is acknowledged so much later. So it stays while the broker
+    is away: what that had in memory when it was killed is still here when it is back."""
     oldest_s: float = 72 * 3600.0
-    """Seconds that an event waits to be acknowledged."""
+    """An event waits no longer to be acknowledged."""
     largest_bytes: int = 256_000_000
 
 
@@ -75,18 +87,19 @@ class Dropped:
 class SpoolStore:
     """One file, which is this process's alone. Each method is all done or, where it raises, not.
 
-    Times are seconds of the wall clock, as they must outlive the process.
+    Times are seconds on a clock that goes on from ``newest_s`` when the file is opened, and stands
+    still between: no step of the wall clock loses anything.
     """
 
     def __init__(self, path: Path, bounds: Bounds) -> None:
         self.path, self._bounds = path, bounds
         self._db = _connected(path)
-        row = self._db.execute(
-            "SELECT coalesce(sum(size), 0), count(*) - count(acknowledged_s) FROM events"
-        ).fetchone()
+        row = self._db.execute(_FOUND).fetchone()
         self.bytes: int = row[0]
         self.waiting: int = row[1]
         """Events that are not acknowledged."""
+        self._acknowledged_s: float = row[2]
+        self.newest_s: float = max(row[2:])
         self._next: dict[str, int] = dict(self._db.execute("SELECT camera, next FROM cameras"))
 
     @classmethod
@@ -116,7 +129,7 @@ class SpoolStore:
         power: then the event is sent again.
         """
         self._db.execute(f"PRAGMA synchronous = {'FULL' if letters else 'NORMAL'}")
-        before = self.bytes, self.waiting
+        before = self.bytes, self.waiting, self._acknowledged_s
         try:
             self._db.execute("BEGIN IMMEDIATE")
             for letter in letters:
@@ -126,17 +139,16 @@ class SpoolStore:
             dropped = self._sweep(now_s)
             self._db.execute("COMMIT")
         except sqlite3.Error:
-            self.bytes, self.waiting = before
+            self.bytes, self.waiting, self._acknowledged_s = before
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
         self._next |= {letter.camera: letter.sequence + 1 for letter in letters}
         return dropped
 
-    def after(self, number: int, now_s: float, limit: int = 64) -> list[tuple[int, Letter]]:
-        """Return the next events after a number that the broker may not have, in order."""
-        since_s = now_s - self._bounds.resend_s
-        rows = self._db.execute(_AFTER, (number, since_s, limit))
+    def after(self, number: int, limit: int = 64) -> list[tuple[int, Letter]]:
+        """Return the next events after a number, acknowledged or not, in order."""
+        rows = self._db.execute(_AFTER, (number, limit))
         return [(number, Letter(*rest)) for number, *rest in rows]
 
     def close(self) -> None:
@@ -152,20 +164,17 @@ class SpoolStore:
         self.waiting += 1
 
     def _acknowledge(self, number: int, now_s: float) -> None:
-        first = "UPDATE events SET acknowledged_s = ? WHERE number = ? AND acknowledged_s IS NULL"
-        if self._db.execute(first, (now_s, number)).rowcount:
-            self.waiting -= 1
-        else:
-            self._db.execute(
-                "UPDATE events SET acknowledged_s = ? WHERE number = ?", (now_s, number)
-            )
+        copies = self._db.execute(_ACKNOWLEDGE, (now_s, number, _COPIES)).fetchall()
+        self.waiting -= copies == [(1,)]
+        self._acknowledged_s = now_s
 
     def _sweep(self, now_s: float) -> Dropped:
         """Drop the oldest events: those that were acknowledged long ago, are old, or too many."""
         dropped = Dropped()
+        acknowledged_until_s = self._acknowledged_s - self._bounds.resend_s
         while oldest := self._db.execute(_OLDEST).fetchone():
             number, size, put_s, acknowledged_s = oldest
-            if acknowledged_s is not None and acknowledged_s < now_s - self._bounds.resend_s:
+            if acknowledged_s is not None and acknowledged_s <= acknowledged_until_s:
                 pass
             elif self.bytes > self._bounds.largest_bytes:
                 dropped.size += acknowledged_s is None

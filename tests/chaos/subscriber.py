@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion
 
 Key = tuple[str, int]
 """Camera and sequence."""
@@ -53,14 +54,11 @@ class Subscriber:
     def __init__(self, port: int) -> None:
         self.books = Books()
         self._subscribed = threading.Event()
-        version = paho.CallbackAPIVersion.VERSION2
-        self._client = paho.Client(version, "chaos", clean_session=False)
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, "chaos", clean_session=False)
         self._client.reconnect_delay_set(1, 1)
         self._client.on_connect = lambda client, *_: client.subscribe("credence/lab/+/event", 1)
         self._client.on_subscribe = lambda *_: self._subscribed.set()
-        self._client.on_message = lambda _client, _data, message: self.books.note(
-            bytes(message.payload)
-        )
+        self._client.on_message = lambda _c, _d, message: self.books.note(bytes(message.payload))
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
         assert self._subscribed.wait(5)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from streamer.sinks.outbox import Letter
 from streamer.sinks.spool import Spool
-from streamer.sinks.spool_store import Bounds
+from streamer.sinks.spool_store import Bounds, SpoolStore
 from tests.streamer.events import event_of
 
 RESEND_S = 60.0
@@ -60,9 +60,7 @@ class World:
 
     def _opened(self, path: Path) -> Spool:
         self._path = path
-        spool = Spool.open(path, Bounds(resend_s=RESEND_S))
-        spool._now = lambda: self.now_s
-        return spool
+        return Spool(SpoolStore.open(path, Bounds(resend_s=RESEND_S)), lambda: self.now_s)
 
     async def put(self, camera: str) -> None:
         event = event_of(camera, self.spool.next_sequence(camera), window_id=str(next(self._names)))
@@ -157,7 +155,7 @@ async def live_through(actions: list[tuple[str, object]]) -> World:
 
 @pytest.mark.timeout(120)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(ACTIONS, min_size=5, max_size=30))
+@given(st.lists(ACTIONS, min_size=5, max_size=22))
 def test_every_accepted_event_arrives_in_order_per_camera(
     actions: list[tuple[str, object]],
 ) -> None:
