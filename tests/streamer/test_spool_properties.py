@@ -25,7 +25,7 @@ ACTIONS = st.one_of(
     st.tuples(st.sampled_from(["put", "work"]), st.sampled_from(["door", "yard"])),
     st.tuples(st.sampled_from(["send", "acknowledge", "deliver"]), st.integers(1, 5)),
     st.tuples(st.just("arrive_unacknowledged"), st.integers(1, 3)),
-    st.tuples(st.just("wait"), st.floats(0, 2 * RESEND_S)),
+    st.tuples(st.sampled_from(["wait", "outage"]), st.floats(0, 2 * RESEND_S)),
     st.tuples(st.sampled_from(["save", "lose_connection", "kill_broker"]), st.none()),
     st.tuples(st.just("kill_node"), st.sampled_from(["idle", "writing"])),
 )
@@ -116,6 +116,13 @@ class World:
         self._broker.kill()
         await self.lose_connection()
 
+    async def outage(self, for_s: float) -> None:
+        """Leave a killed broker dead while events go on coming."""
+        await self.kill_broker()
+        self.now_s += for_s
+        await self.put("door")
+        await self.lose_connection()
+
     async def kill_node(self, doing: str) -> None:
         """Go on from what the disk holds at this moment; nothing is closed before."""
         writing = asyncio.create_task(self.put("door")) if doing == "writing" else None
@@ -154,8 +161,8 @@ async def live_through(actions: list[tuple[str, object]]) -> World:
 
 
 @pytest.mark.timeout(120)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(ACTIONS, min_size=5, max_size=22))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(ACTIONS, min_size=5, max_size=20))
 def test_every_accepted_event_arrives_in_order_per_camera(
     actions: list[tuple[str, object]],
 ) -> None:
