@@ -107,9 +107,11 @@ class SpoolStore:
         """Open a file, or make it; one that is damaged is moved aside. Raises SpoolError."""
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.touch(mode=0o600)  # what people felt, and maybe said, is nobody else's
             with suppress(_DamagedError):
                 return cls(path, bounds)
             _move_aside(path)
+            path.touch(mode=0o600)
             store = cls(path, bounds)
             store._begin_anew()
         except (OSError, sqlite3.Error, _DamagedError) as error:

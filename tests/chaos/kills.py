@@ -30,6 +30,14 @@ class Outcome:
 
     accepted: set[Key]
     books: Books
+    tracebacks: int
+    """How many the node has printed."""
+
+    @property
+    def good(self) -> bool:
+        """Whether every promise was kept."""
+        books = self.books
+        return not (self.lost or books.out_of_order or books.ambiguous or self.tracebacks)
 
     @property
     def lost(self) -> set[Key]:
@@ -41,7 +49,7 @@ class Outcome:
         return (
             f"{len(self.accepted)} events accepted, {len(self.lost)} lost, "
             f"{len(self.books.came) - once} duplicates, {self.books.out_of_order} out of order, "
-            f"{self.books.ambiguous} ids of different events"
+            f"{self.books.ambiguous} ids of different events, {self.tracebacks} tracebacks"
         )
 
 
@@ -50,6 +58,7 @@ class Feeder:
 
     def __init__(self, port: int, folder: Path) -> None:
         self.accepted: set[Key] = set()
+        self.log = folder / "feeder.log"
         words = (port, folder, CAMERAS, EVERY_S)
         self._command = [sys.executable, "-m", "tests.chaos.feeder", *map(str, words)]
         self._start()
@@ -72,7 +81,10 @@ class Feeder:
 
     def _start(self) -> None:
         pipe = subprocess.PIPE
-        self._process = subprocess.Popen(self._command, stdout=pipe, text=True, cwd=ROOT)
+        with self.log.open("a") as log:
+            self._process = subprocess.Popen(
+                self._command, stdout=pipe, stderr=log, text=True, cwd=ROOT
+            )
         self._feeding = threading.Event()
         told = (self._process, self._feeding)
         self._reader = threading.Thread(target=self._read, args=told, daemon=True)
@@ -121,4 +133,4 @@ def run(folder: Path, victims: Sequence[str], seed: int = 0) -> Outcome:
     finally:
         subscriber.close()
         broker.kill()
-    return Outcome(feeder.accepted, subscriber.books)
+    return Outcome(feeder.accepted, subscriber.books, feeder.log.read_text().count("Traceback"))

@@ -11,5 +11,4 @@ from tests.chaos import kills
 def test_nothing_is_lost_over_broker_and_node_kills(tmp_path: Path) -> None:
     outcome = kills.run(tmp_path, kills.schedule(broker_kills=3, node_kills=3, seed=1), seed=1)
     assert len(outcome.accepted) > 50
-    assert outcome.lost == set()
-    assert (outcome.books.out_of_order, outcome.books.ambiguous) == (0, 0)
+    assert outcome.good, str(outcome)

@@ -259,6 +259,7 @@ async def test_damaged_file_is_moved_aside(
         f"{path}: the spool is damaged and was moved to spool.damaged.sqlite3"
     ]
     assert beyond > 1_700_000_000_000
+    assert path.stat().st_mode & 0o077 == 0
     async with opened(path) as again:
         assert (len(again), again.next_sequence("yard")) == (1, beyond)
 
