@@ -8,8 +8,8 @@ samples. CPU time per row is the median over single rows. Equal verdicts have th
 are trusted or not alike.
 """
 
+import argparse
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.processes import machine
+from benchmarks.processes import existing, machine
 from engines.engine import BUNDLES, Engine, open_engine, tensor
 from engines.job import Job
 from engines.labels import EMOTIONS
@@ -53,8 +53,11 @@ class Figures:
         return float(np.mean([verdict.trusted for verdict in self.verdicts]))
 
 
-def main(data: Path) -> None:
+def main() -> None:
     """Print the table."""
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("data", type=existing, help="the folder of corpora")
+    data = asked.parse_args().data
     names = ("CPU ms per row", "accuracy", "equal verdicts", "trusted", "trusted precision")
     table = Table("", "n", *names)
     for kind, name in CORPUS_OF.items():
@@ -127,4 +130,4 @@ def _row(found: Figures, plain: Figures, samples: Samples) -> list[str]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from streamer import config
 from streamer.event import EmotionEvent
+from streamer.report import NodeInfo, NodeStats
 from streamer.settings import describe, section
 from streamer.spoken import Spoken
 
@@ -49,6 +50,8 @@ def pages() -> dict[str, str]:
         "configuration.md": configuration(),
         "events.schema.json": schema_of(EmotionEvent),
         "transcripts.schema.json": schema_of(Spoken),
+        "info.schema.json": schema_of(NodeInfo),
+        "stats.schema.json": schema_of(NodeStats),
         **{f"cli/{command}.md": usage(command, module) for command, module in _COMMANDS.items()},
     }
 

@@ -30,7 +30,7 @@ _SEED: Final = 0
 class Parity(BaseModel):
     """How far a plan agrees with the portable engine."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
     inputs: int
     largest_difference: float

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -102,8 +103,11 @@ def read(folder: Path) -> Plan | None:
 def check(folder: Path, plan: Plan) -> None:
     """Raise PlanError unless all files of the plan in a folder are whole."""
     for name, expected in plan.files.items():
-        path = folder / name
-        if not path.is_file() or sha256(path) != expected:
+        try:
+            whole = sha256(folder / name) == expected
+        except OSError:
+            whole = False
+        if not whole:
             raise PlanError(f"{folder}: {name} was changed or cut short; build the plan again")
 
 
@@ -131,11 +135,18 @@ def locked(key: Key, waiting: Callable[[], None]) -> Iterator[None]:
         raise _unwritable(error) from error
     with file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            waiting()
-            fcntl.flock(file, fcntl.LOCK_EX)
+            _lock(file, waiting)
+        except OSError as error:  # some shared folders have no locks
+            raise _unwritable(error) from error
         yield
+
+
+def _lock(file: IO[str], waiting: Callable[[], None]) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        waiting()
+        fcntl.flock(file, fcntl.LOCK_EX)
 
 
 @contextmanager

@@ -46,7 +46,7 @@ class MissingOnnxError(CredenceError):
     """The package that rewrites networks is absent."""
 
     def __init__(self, precision: str) -> None:
-        super().__init__(f"{precision} needs the package onnx; pip install 'credence[train]'")
+        super().__init__(f"{precision} needs the package onnx; pip install onnx")
 
 
 def folded(path: Path) -> bytes:

@@ -40,6 +40,8 @@ def read(folder: Path, kind: Modality) -> Batch:
     Faces are crops of any size, cut as tightly as `preprocess.face` does; voices are 16-bit mono
     WAV files at 16 kHz; texts have a sentence a line. Raises SamplesError.
     """
+    if not folder.is_dir():
+        raise SamplesError(folder, "there is no such folder")
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _ENDINGS[kind])
     rows: list[Batch] = []
     for path in files:
@@ -63,9 +65,16 @@ def _rows(path: Path, kind: Modality) -> Iterator[Batch]:
         case "voice":
             yield voice.tensor(VoiceWindow(0.0, _sound(path)))
         case "text":
-            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-                if line.strip():
-                    yield text.tensor(TextWindow(0.0, 0.0, line))
+            for line in _lines(path):
+                yield text.tensor(TextWindow(0.0, 0.0, line))
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        raise SamplesError(path, f"cannot be read ({error.strerror})") from error
+    return [line for line in lines if line.strip()]
 
 
 def _sound(path: Path) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
@@ -79,4 +88,5 @@ def _sound(path: Path) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
         raise SamplesError(
             path, "must be mono, 16 kHz, 16 bit: ffmpeg -i IN -ac 1 -ar 16000 OUT.wav makes it so"
         )
-    return np.frombuffer(raw, dtype="<i2").astype(np.float32) / 32768.0
+    whole = raw[: len(raw) // 2 * 2]  # a file may be cut short within a sample
+    return np.frombuffer(whole, dtype="<i2").astype(np.float32) / 32768.0

@@ -25,7 +25,10 @@ class MissingPackageError(CredenceError):
     """A target's libraries are not installed."""
 
     def __init__(self, target: "Target", package: str) -> None:
-        super().__init__(f"{target.name} needs {package}; pip install 'credence[{target.extra}]'")
+        super().__init__(
+            f"{target.name} needs {package};"
+            f" in Credence's clone: pip install -e '.[{target.extra}]'"
+        )
         self.package = package
 
 

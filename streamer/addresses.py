@@ -1,6 +1,7 @@
 """What URLs, paths and MQTT topic levels may be. A refusal never repeats a URL: it may hold a
 password."""
 
+import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -46,6 +47,14 @@ def is_address(text: str) -> bool:
     A path that begins like one is written with `./` before it.
     """
     return "://" in text or re.match(r"\s*[\w+.-]+:", text) is not None
+
+
+def ip_address(text: str) -> str:
+    """Refuse what is not the address of a network interface."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise ValueError("must be an IP address, such as 127.0.0.1 or 0.0.0.0") from None
 
 
 _NETWORK = ("rtsp", "http", "https")

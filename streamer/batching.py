@@ -26,7 +26,8 @@ class Batcher:
     def __init__(self, within_s: float) -> None:
         """A window waits ``within_s`` for others, and as long as the device is busy."""
         self._within_s = within_s
-        self._worker = Worker("device")
+        self.worker = Worker("device")
+        """Its thread."""
         self._asked: dict[Engine, list[_Asked]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -47,7 +48,7 @@ class Batcher:
         """Judge nothing more."""
         for task in self._tasks:
             task.cancel()
-        self._worker.close()
+        self.worker.close()
 
     async def _serve(self, engine: Engine) -> None:
         """Judge what an engine is asked, until it is asked nothing."""
@@ -62,7 +63,7 @@ class Batcher:
 
     async def _judge(self, engine: Engine, batch: list[_Asked]) -> None:
         try:
-            opinions = await self._worker.run(engine.judge_all, [each.window for each in batch])
+            opinions = await self.worker.run(engine.judge_all, [each.window for each in batch])
         except Exception as error:
             for each in batch:
                 if not each.opinion.done():  # it may be cancelled meanwhile

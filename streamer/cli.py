@@ -160,7 +160,9 @@ def run(
 ) -> None:
     """Judge cameras until stopped: events to MQTT where configured, as JSON Lines with --output."""
     from streamer.control import claimed
+    from streamer.endpoint import opened
     from streamer.node import NoCamerasError, open_node, run_until_signalled
+    from streamer.report import describe
     from streamer.sinks.jsonl import JsonLines
     from streamer.sinks.mqtt import MqttSink
 
@@ -173,8 +175,8 @@ def run(
     with given.opened(output) as file, given.spool(loaded) as spool:
         sink = MqttSink(broker, loaded.node, spool) if broker else None
         node = open_node(loaded)
-        node.describe(broker.address if broker else None)
-        with claimed(loaded.node) as node.control:
+        describe(node.judging, broker.address if broker else None)
+        with claimed(loaded.node) as node.control, opened(loaded.metrics) as node.listener:
             _run(run_until_signalled(node, JsonLines(file) if file else None, sink))
     if node.failed:
         raise typer.Exit(2)

@@ -2,7 +2,8 @@
 
 import json
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, cast
@@ -90,11 +91,18 @@ def target(output: Path, files: list[Path]) -> TextIO | Path:
     return output
 
 
-def opened(output: Path | None) -> AbstractContextManager[TextIO | None]:
+@contextmanager
+def opened(output: Path | None) -> Iterator[TextIO | None]:
     """Open --output of what is appended to."""
     if output is None or str(output) == "-":
-        return nullcontext(sys.stdout if output else None)
-    return _appending(output)
+        yield sys.stdout if output else None
+        return
+    file = _appending(output)
+    try:
+        yield file
+    finally:
+        with suppress(OSError):  # each event was flushed: what could not be written was said
+            file.close()
 
 
 def _appending(output: Path) -> TextIO:

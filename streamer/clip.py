@@ -35,7 +35,9 @@ class PortraitMissingError(CredenceError):
     """The portrait's package is not installed."""
 
     def __init__(self) -> None:
-        super().__init__("the demonstration needs a portrait; pip install 'credence[demo]'")
+        super().__init__(
+            "the demonstration needs a portrait; in Credence's clone: pip install -e '.[demo]'"
+        )
 
 
 def make_clip(path: Path, options: Mapping[str, str] = _QUICKLY, side_px: int = _SIDE_PX) -> bool:

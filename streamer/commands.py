@@ -1,6 +1,7 @@
 """What a node can be told while it runs, on its own machine or by its broker."""
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -17,11 +18,19 @@ class Command(Wire):
 
 
 async def take_commands(
-    panel: Panel, control: Claim | None, mqtt: MqttSink | None, swap_from: Path | None
+    panel: Panel,
+    control: Claim | None,
+    mqtt: MqttSink | None,
+    swap_from: Path | None,
+    swapped: Callable[[], None] = lambda: None,
 ) -> None:
-    """Do what a node is told, until cancelled; by a broker only with a folder to swap from."""
+    """Do what a node is told, until cancelled; by a broker only with a folder to swap from.
+
+    ``swapped`` is called when others may judge.
+    """
 
     def tell(answer: Answer) -> None:
+        swapped()
         if mqtt:
             mqtt.answer(answer.model_dump_json().encode(), "engines", "swapped")
 

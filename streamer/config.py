@@ -31,6 +31,7 @@ __all__ = [
     "ConfigError",
     "Engines",
     "Faces",
+    "Metrics",
     "Mqtt",
     "Spool",
     "Transcript",
@@ -280,6 +281,17 @@ class Spool(_Section):
         return Path(self.folder) / "spool.sqlite3"
 
 
+class Metrics(_Section):
+    """Where `credence run` serves `/metrics` for Prometheus, `/healthz` and `/readyz`."""
+
+    port: Annotated[_Whole, Field(ge=0, le=65535)] = 9464
+    """0 serves nothing. Where another program has the port, a warning says so and cameras are
+    judged all the same."""
+    host: Annotated[str, AfterValidator(addresses.ip_address)] = "127.0.0.1"
+    """The address of this machine to listen at; by default nobody else can ask. `0.0.0.0` is all
+    of IPv4. Nobody is asked for a password, so let a firewall decide who gets there."""
+
+
 class Config(_Section):
     """Everything that can be configured; every key has a default."""
 
@@ -296,6 +308,7 @@ class Config(_Section):
     transcript: Transcript = Transcript()
     mqtt: Mqtt | None = None
     spool: Spool = Spool()
+    metrics: Metrics = Metrics()
 
     @field_validator("cameras")
     @classmethod

@@ -1,12 +1,13 @@
 """How a node takes commands on its own machine: a Unix socket that is its user's alone.
 
-A command is one line of JSON; the answer is another.
+A command is one line of JSON. An empty line comes back at once, and then the answer as another.
 """
 
 import asyncio
 import fcntl
 import os
 import socket
+import warnings
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,17 +18,23 @@ import platformdirs
 import structlog
 
 from engines.errors import CredenceError
+from streamer import callers
 
 LIMIT: Final = 1 << 16
 """Bytes that a command may have."""
+_HEARD: Final = b"\n"
 _LINE_S: Final = 5.0
-"""A caller must give its command within so long."""
+"""A caller must give its command within so long, and a node must have heard it."""
 _ANSWER_S: Final = 600.0
 """An answer may take so long: a device's plan may have to be built."""
 
 log = structlog.get_logger()
 
 Handle = Callable[[bytes], Awaitable[bytes]]
+
+
+class NoPlaceError(CredenceError):
+    """There is no folder for sockets that is this user's alone."""
 
 
 class NoNodeError(CredenceError):
@@ -72,14 +79,19 @@ class Claim:
 
 
 def folder() -> Path:
-    """Return where the sockets of this user's nodes lie."""
-    return platformdirs.user_runtime_path("credence")
+    """Return where the sockets of this user's nodes lie; raise NoPlaceError."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a service without XDG_RUNTIME_DIR: /tmp will do
+            return platformdirs.user_runtime_path("credence")
+    except PermissionError as error:  # /tmp is anybody's, and somebody was there before
+        raise NoPlaceError(str(error)) from error
 
 
 def claim(node: str) -> Claim | None:
     """Begin to listen; None, after a warning, where this cannot be. Blocks."""
-    place = folder() / f"{node}.sock"
     try:
+        place = folder() / f"{node}.sock"
         _make_private(place.parent)
         lock = place.with_name(f"{node}.lock").open("w")
         try:
@@ -90,6 +102,8 @@ def claim(node: str) -> Claim | None:
             raise
     except BlockingIOError:
         problem = f"another node named {node} runs on this machine"
+    except NoPlaceError as error:
+        problem = str(error)
     except OSError as error:
         problem = f"{place}: {(error.strerror or str(error)).lower()}"
     log.warning(f"this node takes no commands from `credence engines`: {problem}")
@@ -130,23 +144,11 @@ def _listener(place: Path) -> socket.socket:
 
 async def serve(listener: socket.socket, handle: Handle) -> None:
     """Answer commands until cancelled. ``handle`` takes and returns a line, and never raises."""
-    async with asyncio.TaskGroup() as callers:
 
-        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            if not server.is_serving():  # it came as we were leaving
-                writer.close()
-                return
-            caller = callers.create_task(_answer(reader, writer, handle), name="command")
-            caller.add_done_callback(lambda _: writer.close())  # also when it never began
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _answer(reader, writer, handle)
 
-        server = await asyncio.start_unix_server(
-            connected, sock=listener, limit=LIMIT, start_serving=False
-        )
-        await server.start_serving()
-        try:
-            await asyncio.get_running_loop().create_future()  # until cancelled
-        finally:
-            server.close()
+    await callers.serve(listener, answer, limit=LIMIT, name="command")
 
 
 async def _answer(
@@ -156,6 +158,7 @@ async def _answer(
         async with asyncio.timeout(_LINE_S):
             line = await _line(reader)
         if line:
+            writer.write(_HEARD)
             writer.write(await handle(line) + b"\n")
             await writer.drain()
     except (OSError, TimeoutError):
@@ -195,18 +198,22 @@ def running() -> list[str]:
 
 def _accepts(place: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as link:
+        link.settimeout(_LINE_S)  # one that hangs takes nobody
         return link.connect_ex(str(place)) == 0
 
 
 def _exchanged(link: socket.socket, line: bytes, node: str) -> bytes:
-    link.settimeout(_ANSWER_S)
+    link.settimeout(_LINE_S)
+    answer = b""
     try:
         link.connect(str(folder() / f"{node}.sock"))
         link.sendall(line + b"\n")
         with link.makefile("rb") as answers:
-            answer = answers.readline()
+            if answers.readline() == _HEARD:
+                link.settimeout(_ANSWER_S)
+                answer = answers.readline()
     except TimeoutError:
-        raise NoAnswerError(node, f"has not answered for {_ANSWER_S:.0f} s") from None
+        raise NoAnswerError(node, f"has not answered for {link.gettimeout():.0f} s") from None
     except OSError as error:
         raise NoAnswerError(node, f"hung up ({error.strerror})") from None
     if not answer.endswith(b"\n"):

@@ -15,8 +15,8 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 from av.video.reformatter import ColorRange
 
-from engines.window import SAMPLE_RATE_HZ
 from streamer.flow import AudioChunk, Epoch, Media, VideoFrame
+from streamer.resample import Sound
 
 log = structlog.get_logger()
 
@@ -33,8 +33,6 @@ _DENSE = 8
 up to three of them in a row."""
 _LUMA_FIRST = ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "nv12", "gray")
 """Pixel formats with a plane of luma of eight bits."""
-_CHUNK = SAMPLE_RATE_HZ // 10
-"""Samples that are gathered before they are handed on: what is a packet differs by codec."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +110,8 @@ class Decoder:
             thinning.packets += 1
         try:
             for frame in packet.decode():
+                if thinning:
+                    thinning.frames += 1
                 if isinstance(frame, av.VideoFrame | av.AudioFrame):
                     for item in self._place(frame):
                         if thinning and isinstance(item, VideoFrame):
@@ -155,7 +155,7 @@ class Decoder:
 
     def _epoch(self, zero_s: float) -> Epoch:
         self._pictures = _Pictures(self._sampling, self._rate_hz, zero_s)
-        self._sound = _Sound(zero_s)
+        self._sound = Sound(zero_s)
         number, self._epochs = self._epochs, self._epochs + 1
         return self._begin(number, self._passed_s)
 
@@ -182,14 +182,19 @@ class _Thinning:
 
     def __init__(self, video: av.VideoStream) -> None:
         self._codec = video.codec_context
-        self._dense = False
+        self._dense, self._spares = False, True
         self.packets = 0
         """Of the stream since the last sampled picture."""
+        self.frames = 0
+        """Decoded since then."""
 
     def sampled(self) -> None:
         """A picture was sampled: decide what is decoded until the next one."""
+        if self._dense and self.frames < 2:  # the next one came late
+            self._spares = False
         # Counted, as what a camera announces for its rate is often not what it sends.
-        dense, self.packets = self.packets >= _DENSE, 0
+        dense = self._spares and self.packets >= _DENSE
+        self.packets = self.frames = 0
         if dense != self._dense:
             self._dense = dense
             self._codec.skip_frame = "NONREF" if dense else "DEFAULT"
@@ -241,53 +246,6 @@ def _luma(frame: av.VideoFrame) -> tuple[npt.NDArray[np.uint8], bool]:
     rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
     full = frame.format.name.startswith(("yuvj", "gray")) or frame.color_range == ColorRange.JPEG
     return rows[: frame.height, : frame.width], not full
-
-
-class _Sound:
-    """Decoded sound → mono at 16 kHz, whatever it was and however often it changes."""
-
-    def __init__(self, zero_s: float) -> None:
-        self._zero_s = zero_s
-        self._format: object = None
-        self._resampler = _resampler()
-        self._fed_s: float | None = None
-        self._next_s = 0.0
-
-    def feed(self, frame: av.AudioFrame) -> Iterator[AudioChunk]:
-        begins_s = self._fed_s if frame.time is None else frame.time - self._zero_s
-        # Within that the clock that counts samples is the smoother one.
-        gap = begins_s is None or self._fed_s is None or abs(begins_s - self._fed_s) > 0.1
-        coming = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if self._format not in (None, coming) or gap:
-            yield from self.flush()
-            self._resampler = _resampler()
-        self._format = coming
-        if gap:
-            self._next_s = self._fed_s = begins_s or 0.0
-        assert self._fed_s is not None
-        self._fed_s += frame.samples / frame.sample_rate
-        frame.pts = None
-        yield from self._chunks(frame)
-
-    def flush(self) -> Iterator[AudioChunk]:
-        if self._format is not None:
-            yield from self._chunks(None)
-        self._format = None
-
-    def _chunks(self, given: av.AudioFrame | None) -> Iterator[AudioChunk]:
-        try:
-            frames = self._resampler.resample(given)
-        except (av.FFmpegError, ValueError):  # sound that claims to be what it is not
-            frames, self._resampler, self._fed_s = [], _resampler(), None
-        for frame in frames:
-            pcm: npt.NDArray[np.int16] = frame.to_ndarray()[0]
-            if len(pcm):
-                yield AudioChunk(self._next_s, pcm)
-                self._next_s += len(pcm) / SAMPLE_RATE_HZ
-
-
-def _resampler() -> av.AudioResampler:
-    return av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ, frame_size=_CHUNK)
 
 
 def _seen(video: av.VideoStream | None) -> str:

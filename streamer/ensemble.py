@@ -1,7 +1,7 @@
 """The engines that judge together, and how others take their place while cameras run."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -88,18 +88,29 @@ class Panel:
     sitting: Ensemble
     device: str | None = None
     """Where newcomers run, as `open_engine` takes it."""
+    hears_words: bool = True
+    """Whether there are words to judge. Else a text engine has nothing to prove itself on."""
     _trial: Trial | None = field(default=None, init=False)
+    _wrap: Callable[[Ensemble], Ensemble] = field(default=lambda same: same, init=False)
+
+    def wrap(self, each: Callable[[Ensemble], Ensemble]) -> None:
+        """Let ``each`` make of who sits, and of all who are seated later, who sits instead.
+
+        What it has made before it returns with the same engines.
+        """
+        self._wrap = each
+        self.sitting = each(self.sitting)
 
     def seat(self, newcomer: Ensemble) -> Trial:
         """Let others judge from the next window on; needs a running loop."""
-        before = self.sitting
+        newcomer, before = self._wrap(newcomer), self.sitting
         if self._trial:  # those who are themselves on trial are nothing to go back to
             before = self._trial.before
             self._trial.ended.cancel()
         unproven = {
             kind
             for kind, engine in newcomer.engines.items()
-            if engine is not before.engines.get(kind)
+            if engine is not before.engines.get(kind) and (kind != "text" or self.hears_words)
         }
         trial = Trial(before, unproven, asyncio.get_running_loop().create_future())
         self.sitting, self._trial = newcomer, trial

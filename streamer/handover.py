@@ -28,9 +28,9 @@ class Handover(Generic[T]):
     """Runs a blocking iterator in a daemon thread and hands its items to the event loop.
 
     At most ``depth`` items wait. The thread then blocks and nothing is dropped; or, where
-    ``droppable`` is given, it goes on and the oldest item of which that is true makes room. An
-    error of the iterator is raised to who iterates. Use as an asynchronous context manager:
-    leaving it tells the thread to stop, and does not wait for a read that blocks.
+    ``droppable`` is given, it goes on and the oldest item of which that is true makes room, and
+    ``drops`` is called. An error of the iterator is raised to who iterates. Use as an asynchronous
+    context manager: leaving it tells the thread to stop, and does not wait for a read that blocks.
     """
 
     def __init__(
@@ -40,8 +40,10 @@ class Handover(Generic[T]):
         name: str,
         depth: int = 16,
         droppable: Callable[[T], bool] | None = None,
+        drops: Callable[[], None] = lambda: None,
     ) -> None:
-        self._blocking, self._depth, self._droppable = blocking, depth, droppable
+        self._blocking, self._depth = blocking, depth
+        self._droppable, self._drops = droppable, drops
         self._stop = threading.Event()
         self._tickets: queue.SimpleQueue[None] = queue.SimpleQueue()
         for _ in range(depth):
@@ -137,4 +139,5 @@ class Handover(Generic[T]):
             if not isinstance(item, _End) and droppable(item):
                 del self._items[at]
                 self.dropped += 1
+                self._drops()
                 return

@@ -86,11 +86,14 @@ def open_judging(config: Config, *, live: bool) -> Judging:
     panel = Panel(open_ensemble(config.engines), config.engines.device)
     batcher = Batcher(config.engines.batch_within_s) if live else None
     try:
-        return Judging(config, panel, open_transcriber(config, live=live), batcher=batcher)
+        transcriber = open_transcriber(config, live=live)
+        panel.hears_words = transcriber is not None
+        return Judging(config, panel, transcriber, batcher=batcher)
     except WhisperModelError as error:
         if not live:
             raise
         # Without the path: this is published, too.
         lacks = f"speech is not transcribed, {error.path.name} is no Whisper model that can be used"
         log.warning(f"speech is not transcribed, {error}")
+        panel.hears_words = False
         return Judging(config, panel, None, f"{lacks} ({error.problem})", batcher)

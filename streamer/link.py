@@ -49,6 +49,8 @@ class Link:
         # contradict us. At most 23 letters and digits, as MQTT 3.1.1 promises no more.
         self._identifier = f"credence{secrets.token_hex(6)}"
         self._told: str | None = None
+        self.connected = False
+        """Whether a session runs."""
 
     async def hold(self, session: Callable[[Client], Awaitable[None]]) -> None:
         """Run ``session`` on a connection until it returns; again whenever the connection is lost.
@@ -61,11 +63,15 @@ class Link:
             began_s = clock()
             try:
                 async with AsyncExitStack() as stack:
-                    await session(await self._connect(stack))
+                    client = await self._connect(stack)
+                    self.connected = True
+                    await session(client)
             except* (aiomqtt.MqttError, UnicodeError) as group:
                 self._warn(plain_reason(group))
             else:
                 return
+            finally:
+                self.connected = False
             if clock() - began_s > _STEADY_S:
                 delays = self._delays()
             await asyncio.sleep(next(delays))

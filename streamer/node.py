@@ -1,10 +1,11 @@
 """Many cameras in one process: each has a task of its own, all share the engines."""
 
 import asyncio
-import os
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
 
@@ -16,18 +17,26 @@ from streamer.commands import take_commands
 from streamer.config import Camera, Config
 from streamer.control import Claim
 from streamer.decode import Sampling
+from streamer.event import EmotionEvent
 from streamer.faces import Finder, Haar, open_finder
 from streamer.flow import Epoch, Media, Notice
 from streamer.handover import Handover
 from streamer.judging import Judging, open_judging
 from streamer.live import TIMEOUT_S, CameraError, Live
+from streamer.metrics import Metrics
 from streamer.reconnect import Reconnector, camera_backoff
+from streamer.report import Reporter
 from streamer.sinks.fanout import Output, Sinks
 from streamer.sinks.jsonl import OutputError
 from streamer.sinks.mqtt import MqttSink
+from streamer.threads import processors
 from streamer.worker import Worker
 
 log = structlog.get_logger()
+
+_IMPATIENCE_S = 1.0
+"""Signals that follow the first one sooner than this mean the same: a terminal, or `timeout`, may
+send several."""
 
 FLUSH_S = 2.0
 """When stopped, each camera has so long to finish its last windows, and then the broker to take
@@ -58,8 +67,12 @@ class Node:
     """Files that could not be played. Other cameras are tried again for ever."""
     control: Claim | None = None
     """Where it takes commands on its own machine."""
+    listener: socket.socket | None = None
+    """Where it serves metrics and health."""
 
     def __post_init__(self) -> None:
+        self.metrics = Metrics(camera.name for camera in self.judging.config.cameras)
+        self.judging.panel.wrap(self.metrics.timed)
         self.stopping = asyncio.Event()
         self._running: list[_Running] = []
 
@@ -78,13 +91,17 @@ class Node:
         """Judge all cameras, and put events into both sinks; statuses go to the broker."""
         writer = Worker("output")
         judges = [Worker(f"engines {number}") for number, _ in enumerate(self.finders, 1)]
-        sinks = Sinks(output, mqtt, writer)
+        sinks = Sinks(output, mqtt, writer, self._taken)
+        device = [batcher.worker] if (batcher := self.judging.batcher) else []
+        reporter = Reporter(self.metrics, self.judging, mqtt, (*judges, *device, writer))
         try:
             async with asyncio.TaskGroup() as group:
-                commands = group.create_task(self._commands(mqtt), name="commands")
+                commands = group.create_task(self._commands(mqtt, reporter), name="commands")
+                reports = group.create_task(reporter.run(self.listener), name="reports")
                 publishing = group.create_task(mqtt.run(), name="mqtt") if mqtt else None
                 await self._cameras(judges, sinks)
                 commands.cancel()
+                reports.cancel()
                 if mqtt and publishing:
                     await _take_leave(mqtt, publishing)
         finally:
@@ -92,24 +109,15 @@ class Node:
                 worker.close()
             self.judging.close()
 
-    def describe(self, broker: str | None) -> None:
-        """Log what is about to run."""
-        config, ensemble = self.judging.config, self.judging.panel.sitting
-        for camera in config.cameras:
-            log.info(f"camera {camera.name}", at=camera.address.shown)
-        for kind, engine in ensemble.engines.items():
-            name, licence = engine.manifest.name, engine.manifest.licence
-            log.info(f"engine {kind}", name=name, hash=engine.hash, licence=licence)
-            log.info(f"engine {kind} runs on {engine.choice}")
-        log.info("policy", name=ensemble.policy.name, hash=ensemble.policy.hash)
-        if broker:
-            log.info("events go to a broker", broker=broker, node=config.node)
+    def _taken(self, event: EmotionEvent) -> None:
+        self.metrics.cameras[event.subject].put(event, datetime.now(UTC))
 
-    async def _commands(self, mqtt: MqttSink | None) -> None:
+    async def _commands(self, mqtt: MqttSink | None, reporter: Reporter) -> None:
         settings = self.judging.config.mqtt
         folder = settings.swap_from if settings else "none"
         swap_from = None if folder == "none" else Path(folder)
-        await take_commands(self.judging.panel, self.control, mqtt, swap_from)
+        panel = self.judging.panel
+        await take_commands(panel, self.control, mqtt, swap_from, reporter.again)
 
     async def _cameras(self, judges: Sequence[Worker], sinks: Sinks) -> None:
         threads = cycle(zip(self.finders, judges, strict=True))
@@ -131,6 +139,7 @@ class _Running:
         self._node, self._finder, self._worker, self._sinks = node, finder, worker, sinks
         first = sinks.mqtt.next_sequence(settings.name) if sinks.mqtt else 0
         self._announcer: Announcer = node.judging.announcer(settings.name, first)
+        self._metrics = node.metrics.cameras[settings.name]
         self._address = settings.address
         video = node.judging.config.video
         sampling = Sampling(video.sample_every_s, finder.small_px)
@@ -153,9 +162,11 @@ class _Running:
         """Judge what the camera sends, connection after connection. Never raises its errors."""
         await self._sinks.status(self.name, online=False)
         await self._reconnect.hold(self._guarded)
+        self._metrics.gone("ended")
 
     async def _guarded(self) -> None:
         why = ""
+        self._metrics.gone("connecting")
         try:
             await self._session()
         except CameraError as error:
@@ -173,6 +184,7 @@ class _Running:
             why = f"unexpected: {type(error).__name__}"
             raise CameraError(self.name, why) from error
         finally:
+            self._metrics.gone("backing_off")
             await self._sinks.status(self.name, online=False, why=why)
 
     async def _session(self) -> None:
@@ -182,6 +194,7 @@ class _Running:
             self._source.read,
             name=self.name,
             droppable=lambda item: not isinstance(item, Epoch | Notice),
+            drops=self._metrics.dropped,
         )
         try:
             async with dropping as self._handover, asyncio.timeout(None) as self._limit:
@@ -225,6 +238,7 @@ class _Running:
 
     async def _connected(self, epoch: Epoch) -> None:
         self._reconnect.connected()
+        self._metrics.streaming()
         log.info(f"camera {self.name}: online", media=epoch.media)
         changed = self._media not in ("", epoch.media)
         sentences = (
@@ -268,20 +282,25 @@ def open_node(config: Config) -> Node:
     # A second look for a better detector would only repeat the warning.
     found = {"model": "haar"} if isinstance(first, Haar) else {}
     faces = config.faces.model_copy(update=found)
-    threads = min(len(config.cameras), os.cpu_count() or 1)
+    threads = min(len(config.cameras), processors())
     return Node(judging, [first, *(open_finder(faces) for _ in range(1, threads))])
 
 
 async def run_until_signalled(node: Node, output: Output | None, mqtt: MqttSink | None) -> None:
-    """Run a node until its cameras have ended, or a signal stops it; a second one kills it."""
+    """Run a node until its cameras have ended, or a signal stops it; a later one kills it."""
     loop = asyncio.get_running_loop()
     signals = (signal.SIGINT, signal.SIGTERM)
 
-    def stop() -> None:
+    def die_of_the_next() -> None:
         for number in signals:
             loop.remove_signal_handler(number)
+
+    def stop() -> None:
+        if node.stopped:
+            return
         log.info("stopping")
         node.stop()
+        loop.call_later(_IMPATIENCE_S, die_of_the_next)
 
     for number in signals:
         loop.add_signal_handler(number, stop)

@@ -1,7 +1,7 @@
 """Sound → utterances, by webrtcvad and the level above the background."""
 
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -132,8 +132,16 @@ class _Background:
         self._recent.append(energy)
         self._count += 1
         if self._count % 10 == 0:
-            self._floor = float(np.percentile(self._recent, 10))
+            self._floor = lowest_tenth(self._recent)
         return energy > max(self._floor * _ABOVE, _LEAST_ENERGY)
+
+
+def lowest_tenth(energies: Collection[float]) -> float:
+    """Return the 10th percentile, between two values in proportion, as NumPy does, but sooner."""
+    ordered = sorted(energies)
+    below, part = divmod((len(ordered) - 1) * 0.1, 1)
+    low, high = ordered[int(below)], ordered[min(int(below) + 1, len(ordered) - 1)]
+    return low + (high - low) * part
 
 
 def _frames(seconds: float) -> int:

@@ -187,7 +187,7 @@ def opened(before: Ensemble, wanted: Wanted, device: str | None = None) -> Ensem
         return ensemble
     # Last, as a plan may have to be built.
     old = before.engines.values()
-    on_device = {k: e if e in old else open_on(device, e.path, k) for k, e in engines.items()}
+    on_device = {k: e if e in old else _moved(e, device) for k, e in engines.items()}
     return replace(ensemble, engines=on_device)
 
 
@@ -202,6 +202,13 @@ def _checked(kind: Modality, choice: str | None, old: Engine | None) -> Engine |
         return old
     verify(engine)
     return engine
+
+
+def _moved(engine: Engine, device: str) -> Engine:
+    moved = open_on(device, engine.path, engine.manifest.kind)
+    if moved.hash != engine.hash:  # building takes a while, and the policy is for what was checked
+        raise SwapRefusedError(f"{engine.path.name} was changed meanwhile; ask again")
+    return moved
 
 
 def _decided(engines: Mapping[Modality, Engine], policy: str | None, before: Ensemble) -> Ensemble:

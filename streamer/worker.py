@@ -2,6 +2,7 @@
 
 import asyncio
 import queue
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -19,6 +20,14 @@ class Worker:
     def __init__(self, name: str) -> None:
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = NativeThread(self._run, name)
+        self._began_s: float | None = None
+        self.name = name
+
+    @property
+    def busy_s(self) -> float:
+        """For how long the call has run that runs now; 0 between calls."""
+        began_s = self._began_s
+        return 0.0 if began_s is None else time.monotonic() - began_s
 
     async def run(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Await ``call(*args, **kwargs)``; what it raises is raised here."""
@@ -51,7 +60,9 @@ class Worker:
 
     def _run(self) -> None:
         while (call := self._calls.get()) is not None:
+            self._began_s = time.monotonic()
             call()
+            self._began_s = None
 
 
 def _settle(

@@ -1,9 +1,11 @@
 """Pages that are made from the code say what the code says."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from docs import make
 from engines.engine import BUNDLES
@@ -11,6 +13,8 @@ from engines.labels import EMOTIONS
 from engines.quality import MEASURES
 from engines.verdict import open_policy, read_off
 from streamer.event import EmotionEvent
+from streamer.metrics import Metrics
+from streamer.report import NodeInfo, NodeStats
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -40,6 +44,32 @@ def test_events_say_what_every_measure_means() -> None:
     text = (DOCS / "events.md").read_text(encoding="utf-8")
     for measures in MEASURES.values():
         assert all(f"| `{name}` |" in text for name in measures)
+
+
+def test_operations_say_what_every_metric_means() -> None:
+    metrics = Metrics(["door"])
+    metrics.follow(lambda: True, lambda: 0)
+    metrics.engine.labels("face")
+    counted = {
+        _counted(sample.name): tuple(sorted(sample.labels.keys() - {"le"}))
+        for sample in metrics.reading().samples
+        if sample.name.startswith("credence_")
+    }
+    text = (DOCS / "operations.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(credence_\w+)` \|(.*?)\|", text, re.MULTILINE)
+    assert {name: tuple(sorted(re.findall(r"`(\w+)`", row))) for name, row in rows} == counted
+
+
+def _counted(sample: str) -> str:
+    """Return what a sample of a histogram belongs to."""
+    return re.sub(r"_seconds_(bucket|count|sum)$", "_seconds", sample)
+
+
+@pytest.mark.parametrize(("number", "model"), list(enumerate((NodeInfo, NodeStats))))
+def test_examples_of_what_a_node_says_are_such(number: int, model: type[BaseModel]) -> None:
+    text = (DOCS / "mqtt.md").read_text(encoding="utf-8").partition("## What a node says")[2]
+    example = re.findall(r"```json\n(.*?)```", text, re.DOTALL)[number]
+    assert json.loads(model.model_validate_json(example).model_dump_json()) == json.loads(example)
 
 
 def test_no_figure_is_missing() -> None:

@@ -127,9 +127,8 @@ def load(job: Job) -> Cuda:
     """Load the bundle's program on the job's GPU, or on torch's CPU without one."""
     device = device_of(job)
     network, example = network_of(job, device), example_of(job, device)
-    with torch.backends.cudnn.flags(
-        enabled=True, allow_tf32=False
-    ):  # fp32 means it: TF32 keeps ten bits
+    # fp32 means it: TF32 keeps ten bits. Without `enabled`, there would be no cuDNN at all.
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         return Cuda(network, example, job.max_batch, f"torch {device} {job.precision}")
 
 
@@ -140,7 +139,7 @@ def device_of(job: Job) -> torch.device:
 
 def example_of(job: Job, device: torch.device) -> Tensor:
     """Return one row (1, ...) as the network takes it."""
-    words = job.shape[1:] and len(job.shape) == 2  # buckets; pictures have three axes
+    words = len(job.shape) == 2  # buckets; pictures have three axes more
     return torch.zeros((1, *job.rows), dtype=torch.int64 if words else torch.float32, device=device)
 
 

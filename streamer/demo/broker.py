@@ -24,7 +24,8 @@ class NoBrokerError(CredenceError):
 
     def __init__(self) -> None:
         super().__init__(
-            "the demonstration needs a broker; install mosquitto, or pip install 'credence[demo]'"
+            "the demonstration needs a broker; install mosquitto,"
+            " or in Credence's clone: pip install -e '.[demo]'"
         )
 
 

@@ -1,5 +1,6 @@
 """Every place where events go, as one."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,6 +25,8 @@ class Sinks:
     mqtt: MqttSink | None
     writer: Worker
     """The thread for the output: who reads it may be slow, and the loop must go on."""
+    taken: Callable[[EmotionEvent], None] = lambda _: None
+    """Told of each event that all of them have taken."""
 
     async def put(self, event: EmotionEvent) -> None:
         """Write the next event, and wait until the broker's queue has room for it."""
@@ -31,6 +34,7 @@ class Sinks:
             await self.writer.run(self.output.put, event)
         if self.mqtt:
             await self.mqtt.put(event)
+        self.taken(event)
 
     def partial(self, spoken: Spoken) -> None:
         """Publish what is being said, unless the broker is away or slow."""

@@ -74,6 +74,11 @@ class MqttSink:
         """Return the `sequence` of the next event of a camera."""
         return self._outbox.next_sequence(camera)
 
+    @property
+    def connected(self) -> bool:
+        """Whether the broker is there."""
+        return self._link.connected
+
     async def run(self) -> None:
         """Publish what is put until closed; while the broker is away, keep trying for ever.
 
@@ -101,6 +106,11 @@ class MqttSink:
         self._cameras.add(camera)
         state = _ONLINE if online else _OFFLINE
         self._retain(camera, "status", _Retained(state + f": {why}".encode() if why else state))
+
+    def retain(self, payload: bytes, *levels: str) -> None:
+        """Keep JSON on a topic of this node; while the broker is away only the newest is kept."""
+        topic = self._broker.topic(self._node, *levels)
+        self._keep(topic, _Retained(payload, _JSON))
 
     def commands(self, *levels: str) -> "asyncio.Queue[bytes]":
         """Return where the messages on a topic of this node will be put; before `run`."""
@@ -182,7 +192,9 @@ class MqttSink:
         await client.send(topic, spoken, content_type=_JSON)
 
     def _retain(self, camera: str, leaf: str, message: _Retained) -> None:
-        topic = self._broker.topic(self._node, camera, leaf)
+        self._keep(self._broker.topic(self._node, camera, leaf), message)
+
+    def _keep(self, topic: str, message: _Retained) -> None:
         if self._retained.get(topic) == message:
             return
         self._retained[topic] = message

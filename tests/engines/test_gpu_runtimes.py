@@ -57,6 +57,21 @@ def test_the_program_says_what_the_portable_model_says(
 
 @needs_torch
 @pytest.mark.timeout(60)
+def test_a_network_is_prepared_with_cudnn_and_without_tf32(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torch.backends import cudnn
+
+    from engines.runtime import cuda
+
+    seen: list[tuple[bool, bool]] = []
+    monkeypatch.setattr(cuda, "Cuda", lambda *_: seen.append((cudnn.enabled, cudnn.allow_tf32)))
+    cuda.load(job_of("text", "fp32", tmp_path))
+    assert seen == [(True, False)]
+
+
+@needs_torch
+@pytest.mark.timeout(60)
 def test_tensorrt_is_given_a_program_with_a_half_body_and_a_single_head(tmp_path: Path) -> None:
     import torch
 

@@ -11,42 +11,21 @@ import numpy as np
 import pytest
 
 from engines import plans, targets
-from engines.build import build
-from engines.engine import BUNDLES, Engine, engine_manifest, open_engine
+from engines.engine import BUNDLES, engine_manifest, open_engine
 from engines.errors import CredenceError
 from engines.job import Job, Precision
 from engines.manifest import MODEL, Modality
 from engines.opinion import Opinion
 from engines.parity import INPUTS, Parity, compare, inputs_for, reference_of
-from engines.plans import Plan
 from engines.preprocess import text
 from engines.runtime.onnx import OnnxCpu
 from engines.verdict import UNCERTIFIED
 from engines.window import FaceWindow
-from tests.engines.bundle import write_bundle
+from tests.engines.plans import built, opened
+
+pytestmark = pytest.mark.usefixtures("cache")
 
 needs_openvino = pytest.mark.skipif(not find_spec("openvino"), reason="openvino is not installed")
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "credence" / "plans"
-
-
-@pytest.fixture
-def bundle(tmp_path: Path) -> Path:
-    return write_bundle(tmp_path / "tiny")
-
-
-def built(bundle: Path, target: str = "tensorrt-rtx", **how: object) -> Plan:
-    manifest, digest = engine_manifest(bundle)
-    return build(bundle, digest, manifest, target, **{"precision": "fp16", **how})  # type: ignore[arg-type]
-
-
-def opened(bundle: Path, device: str = "auto", told: list[str] | None = None) -> Engine:
-    lost = told.append if told is not None else (lambda _: None)
-    return open_engine(bundle, device=device, lost=lost)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +187,7 @@ def test_cli_builds_a_plan_and_says_what_it_will_run(bundle: Path, cache: Path) 
     [
         (("--target", "coreml"), "'coreml' is no target; there are tensorrt, tensorrt-rtx, cuda,"),
         (("--target", "onnx"), "int8 is calibrated on your own inputs; name them with --data"),
-        (("--target", "onnx", "--data", "nowhere"), "nowhere: a face engine needs 32 inputs"),
+        (("--target", "onnx", "--data", "nowhere"), "nowhere: there is no such folder"),
         (("--target", "cuda", "--device", "tpu"), "must be auto, cpu, cuda or cuda:N"),
     ],
 )

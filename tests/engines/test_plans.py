@@ -2,7 +2,6 @@
 
 import threading
 from importlib.metadata import PackageNotFoundError
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -10,29 +9,18 @@ import pytest
 
 from engines import build as building
 from engines import gpu, plans, targets
-from engines.build import build
-from engines.engine import Engine, engine_manifest, open_engine
+from engines.engine import engine_manifest, open_engine
 from engines.errors import CredenceError
 from engines.gpu import Gpu
 from engines.job import Job, UnsupportedError
 from engines.plans import Plan, PlanError
 from engines.runtime import Batch, Outputs
 from engines.window import FaceWindow
-from tests.engines.bundle import write_bundle
+from tests.engines.plans import built, opened
 
-needs_openvino = pytest.mark.skipif(not find_spec("openvino"), reason="openvino is not installed")
+pytestmark = pytest.mark.usefixtures("cache")
+
 H200 = Gpu(0, "NVIDIA H200", "9.0", "580.1")
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "credence" / "plans"
-
-
-@pytest.fixture
-def bundle(tmp_path: Path) -> Path:
-    return write_bundle(tmp_path / "tiny")
 
 
 class Fake:
@@ -89,16 +77,6 @@ def backend(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> FakeBackend:
     return made
 
 
-def built(bundle: Path, target: str = "tensorrt-rtx", **how: object) -> Plan:
-    manifest, digest = engine_manifest(bundle)
-    return build(bundle, digest, manifest, target, **{"precision": "fp16", **how})  # type: ignore[arg-type]
-
-
-def opened(bundle: Path, device: str = "auto", told: list[str] | None = None) -> Engine:
-    lost = told.append if told is not None else (lambda _: None)
-    return open_engine(bundle, device=device, lost=lost)
-
-
 def test_a_plan_is_built_at_first_use_and_then_taken_from_the_cache(
     bundle: Path, backend: FakeBackend
 ) -> None:
@@ -106,7 +84,8 @@ def test_a_plan_is_built_at_first_use_and_then_taken_from_the_cache(
     first = open_engine(bundle, device="auto", tell=told.append)
     assert told[0] == "building the face engine for tensorrt-rtx fp16; this is done once"
     assert first.choice.startswith("fake gpu (100.00% of verdicts equal on 1,024 inputs")
-    assert "tensorrt needs torch-tensorrt; pip install 'credence[tensorrt]'" in first.choice
+    assert "tensorrt needs torch-tensorrt; in Credence's clone:" in first.choice
+    assert "pip install -e '.[tensorrt]'" in first.choice
     assert first.runtime.batches
     again = open_engine(bundle, device="cuda:0", tell=told.append)
     assert (again.choice, backend.made, len(told)) == (first.choice, 1, 2)
@@ -128,6 +107,13 @@ def test_a_plan_that_says_something_else_is_refused_once(
     assert not plan.files
     backend.runtime.scale = 1.0
     assert not built(bundle, again=True).refused
+
+
+def test_a_plan_that_gives_nonsense_is_refused_once(bundle: Path, backend: FakeBackend) -> None:
+    backend.runtime.scale = float("nan")
+    for _ in range(2):
+        assert "its opinions differ by up to nan from ONNX Runtime's" in opened(bundle).choice
+    assert backend.made == 4
 
 
 def test_an_unsupported_operator_is_remembered_and_the_next_best_runs(
@@ -213,6 +199,24 @@ def test_a_cache_that_cannot_be_written_leaves_the_portable_engine(
     assert "XDG_CACHE_HOME" in engine.choice
     with pytest.raises(PlanError, match="cannot be written"):
         built(bundle)
+
+
+def test_a_cache_without_locks_leaves_the_portable_engine(
+    bundle: Path, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr("engines.plans.fcntl.flock", no_locks)
+    assert "cannot be written (No locks available)" in opened(bundle).choice
+
+
+def test_a_plan_that_cannot_be_read_is_built_again(bundle: Path, backend: FakeBackend) -> None:
+    file = plans.place(built(bundle).key) / "network.engine"
+    file.unlink()
+    file.mkdir()
+    assert opened(bundle).runtime.name == "fake gpu"
+    assert backend.made == 2
 
 
 def test_a_disk_that_fills_up_leaves_nothing_half_made(

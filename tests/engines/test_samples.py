@@ -34,6 +34,13 @@ def test_speech_is_cut_into_segments(tmp_path: Path) -> None:
     assert rows.shape == (34, 1, voice.MELS, voice.SEGMENT_FRAMES)
 
 
+def test_speech_that_is_cut_short_within_a_sample_is_read(tmp_path: Path) -> None:
+    pcm = np.random.default_rng(0).normal(0, 0.1, 16_000 * 100).astype(np.float32)
+    write_wav(path := tmp_path / "long.wav", pcm)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert len(read(tmp_path, "voice")) == 34
+
+
 def test_text_has_a_sentence_a_line(tmp_path: Path) -> None:
     said = "\n".join(f"this is sentence {i}\n" for i in range(50))
     (tmp_path / "said.txt").write_text(said)
@@ -43,8 +50,11 @@ def test_text_has_a_sentence_a_line(tmp_path: Path) -> None:
 def test_what_cannot_be_used_is_named(tmp_path: Path) -> None:
     with pytest.raises(SamplesError, match=r"a face engine needs 32 inputs or more \(\.png or"):
         read(tmp_path, "face")
-    with pytest.raises(SamplesError, match="a text engine needs"):
+    with pytest.raises(SamplesError, match="nowhere: there is no such folder"):
         read(tmp_path / "nowhere", "text")
+    (tmp_path / "a.txt").mkdir()
+    with pytest.raises(SamplesError, match=r"a\.txt: cannot be read \(Is a directory\)"):
+        read(tmp_path, "text")
     (tmp_path / "a.png").write_bytes(b"no picture")
     with pytest.raises(SamplesError, match=r"a\.png: is no picture that can be read"):
         read(tmp_path, "face")

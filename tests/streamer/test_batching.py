@@ -74,7 +74,7 @@ def runtime(engine: Engine) -> Recording:
 def batcher() -> Iterator[Batcher]:
     batcher = Batcher(0.05)
     yield batcher
-    batcher._worker.close()
+    batcher.worker.close()
 
 
 def same(found: Sequence[Opinion], expected: Sequence[Opinion]) -> None:

@@ -130,6 +130,10 @@ def refusal(text: str, *overrides: str) -> str:
             "1: not valid YAML: quote text that begins with & * or ! "
             "(anchors and tags are not read)",
         ),
+        (
+            "metrics: {host: localhost}",
+            "1: metrics.host must be an IP address, such as 127.0.0.1 or 0.0.0.0, not 'localhost'",
+        ),
         ("node: ${NOT_SET}", "1: node takes NOT_SET from the environment, where it is not set"),
         ("node: a${b", "1: node has a ${ that no variable's name and } follow"),
     ],

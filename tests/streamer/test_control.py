@@ -12,7 +12,16 @@ from pathlib import Path
 import pytest
 
 from streamer import control
-from streamer.control import NoAnswerError, NoNodeError, WhichNodeError, ask, claim, claimed, serve
+from streamer.control import (
+    NoAnswerError,
+    NoNodeError,
+    NoPlaceError,
+    WhichNodeError,
+    ask,
+    claim,
+    claimed,
+    serve,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -105,6 +114,19 @@ def test_a_folder_that_others_may_use_is_refused(
     assert "others may use this folder" in capsys.readouterr().out
 
 
+def test_a_machine_with_no_place_for_sockets_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(_: str) -> Path:
+        raise PermissionError("/tmp/runtime-0 is a symlink; set XDG_RUNTIME_DIR instead")
+
+    monkeypatch.setattr("streamer.control.platformdirs.user_runtime_path", refused)
+    assert claim("attic") is None
+    assert "is a symlink; set XDG_RUNTIME_DIR instead" in capsys.readouterr().out
+    with pytest.raises(NoPlaceError, match="is a symlink; set XDG"):
+        ask(b"hello")
+
+
 def test_a_name_that_is_too_long_for_a_socket_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert claim("a" * 100) is None
     assert "too long" in capsys.readouterr().out
@@ -128,7 +150,7 @@ async def test_who_says_nothing_too_much_or_half_a_line_disturbs_nobody(
 
         assert await said(b"") == b""
         assert await said(b"half") == b""
-        assert await said(b"x" * (control.LIMIT + 1)) in (b"?\n", b"")
+        assert await said(b"x" * (control.LIMIT + 1)) in (b"\n?\n", b"")
         assert await asyncio.to_thread(ask, b"hello", "attic") == b"HELLO\n"
 
 
@@ -153,3 +175,11 @@ def test_the_command_says_in_a_sentence_what_is_wrong() -> None:
     )
     assert "nowhere: there is no such folder; name one, shipped or none" in nothing.stderr
     assert len(nothing.stderr.splitlines()) == 1
+
+
+def test_ask_does_not_wait_for_a_node_that_hangs(
+    runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "_LINE_S", 0.1)
+    with claimed("attic"), pytest.raises(NoAnswerError, match="node attic has not answered for"):
+        ask(b"x")

@@ -58,6 +58,16 @@ def test_what_is_sampled_is_the_same_picture_with_and_without(with_b_frames: Pat
             np.testing.assert_array_equal(item.grey, whole[round(item.pts_s, 2)])
 
 
+def test_a_stream_whose_pictures_mostly_stand_alone_is_soon_decoded_whole(tmp_path: Path) -> None:
+    path, options = tmp_path / "a.mkv", {**WITH_B_FRAMES, "bf": "16", "b-pyramid": "none"}
+    write_media(path, seconds=6, sound=None, options=options)
+    decoder, media = decoded(path, 0.4)
+    times_s = [item.pts_s for item in media if isinstance(item, VideoFrame)]
+    assert 100 < decoder.fed < 150
+    assert np.diff(times_s[4:]) == pytest.approx(0.4, abs=0.01)
+    assert len(times_s) >= 13
+
+
 def test_a_thin_stream_is_decoded_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.mkv"
     write_media(path, seconds=8, rate_hz=5, sound=None, options=WITH_B_FRAMES)

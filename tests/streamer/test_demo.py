@@ -71,7 +71,7 @@ async def test_a_broker_that_does_not_start_is_one_sentence() -> None:
 
 async def test_no_broker_at_all_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "amqtt.broker", None)
-    with pytest.raises(NoBrokerError, match=r"pip install 'credence\[demo\]'"):
+    with pytest.raises(NoBrokerError, match=r"pip install -e '.\[demo\]'"):
         async with private_broker(None):
             pass
 

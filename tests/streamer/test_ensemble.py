@@ -142,3 +142,13 @@ async def test_a_swap_during_a_trial_goes_back_to_those_that_are_proven() -> Non
     assert first.ended.done()
     (judged,) = await judge(panel, seen(0))
     assert judged.ensemble is panel.sitting is old
+
+
+async def test_a_text_engine_is_on_trial_only_where_there_are_words() -> None:
+    old, new = ensemble_of({"face": "f1"}), ensemble_of({"face": "f2", "text": "t2"})
+    for hears_words, unproven in ((True, {"text"}), (False, set())):
+        panel = Panel(old, hears_words=hears_words)
+        trial = panel.seat(new)
+        await judge(panel, seen(0))
+        assert trial.unproven == unproven
+        assert trial.ended.done() is not hears_words

@@ -107,14 +107,21 @@ async def test_live_drops_the_oldest_and_counts() -> None:
         yield from range(10)
         done.set()
 
-    live = Handover(make, name="live", depth=3, droppable=lambda number: number != 0)
+    drops: list[None] = []
+    live = Handover(
+        make,
+        name="live",
+        depth=3,
+        droppable=lambda number: number != 0,
+        drops=lambda: drops.append(None),
+    )
     async with live as numbers:
         await asyncio.to_thread(done.wait, 5)
         await asyncio.sleep(0)  # what the thread handed over before is taken in now
         assert live.waiting <= 4
         # The first must not be dropped; of the others the newest are left.
         assert [number async for number in numbers] == [0, 8, 9]
-    assert live.dropped == 7
+    assert live.dropped == len(drops) == 7
 
 
 async def test_end_ends_at_once_while_a_read_blocks() -> None:

@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -43,9 +44,9 @@ class Events:
             await self._more.wait()
 
 
-async def node_of(**urls: str) -> Node:
+async def node_of(settings: Mapping[str, Any] | None = None, **urls: str) -> Node:
     cameras = tuple(Camera(name=name, url=SecretStr(url)) for name, url in urls.items())
-    config = Config(node="attic", cameras=cameras, faces=FACES)
+    config = Config(node="attic", cameras=cameras, faces=FACES, **(settings or {}))
     node = await asyncio.to_thread(open_node, config)
     node.delays = lambda: repeat(0.1)
     node.timeout_s = 2.0

@@ -17,7 +17,7 @@ from streamer import cli_given as given
 from streamer.broker import Broker
 from streamer.config import ConfigError
 from streamer.event import EmotionEvent
-from tests.media import write_media
+from tests.media import CLIPS, needs_data, write_media
 from tests.rtsp import RtspServer
 from tests.streamer.broker import Mosquitto, free_port, listening, need
 from tests.streamer.test_replay_mqtt import started
@@ -268,7 +268,24 @@ def test_an_interrupt_while_judging_ends_cleanly(tmp_path: Path, command: str, c
             assert process.poll() is None
         time.sleep(0.1 * number)
         process.send_signal(signal.SIGINT)
+        if command == "run":  # as `timeout` and some terminals do
+            time.sleep(0.01)
+            process.send_signal(signal.SIGINT)
     for process in processes:
         _, stderr = process.communicate(timeout=20)
         assert "Traceback" not in stderr
         assert (process.returncode, "terminate" in stderr) == (code, False)
+
+
+@needs_data
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+@pytest.mark.timeout(60)
+def test_a_full_disk_ends_it_in_one_sentence(tmp_path: Path) -> None:
+    config = configured(tmp_path, {"a": str(CLIPS / "lbax4n.mpg")})
+    process = credence("run", config, "--output", "/dev/full")
+    _, stderr = process.communicate(timeout=50)
+    assert "Traceback" not in stderr
+    assert stderr.splitlines()[-1] == (
+        "credence: /dev/full: no more events can be written (no space left on device); make room"
+    )
+    assert process.returncode == 2

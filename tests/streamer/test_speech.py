@@ -14,7 +14,7 @@ import pytest
 from streamer.clip import read_sound
 from streamer.config import Vad
 from streamer.flow import AudioChunk, Epoch, Speaking, Utterance
-from streamer.speech import FRAME_S, Segmenter, cut_speech
+from streamer.speech import FRAME_S, Segmenter, cut_speech, lowest_tenth
 
 RATE_HZ = 16_000
 Pcm = npt.NDArray[np.int16]
@@ -156,3 +156,9 @@ async def test_an_utterance_is_handed_on_every_two_seconds_while_it_goes_on(voic
     for each in partial:
         assert each.start_s == said.start_s
         assert np.array_equal(each.pcm, said.pcm[: len(each.pcm)])
+
+
+@pytest.mark.parametrize("count", [1, 2, 10, 11, 200])
+def test_lowest_tenth_is_numpys_percentile(count: int) -> None:
+    energies = np.random.default_rng(count).exponential(size=count).tolist()
+    assert lowest_tenth(energies) == pytest.approx(np.percentile(energies, 10))

@@ -144,6 +144,20 @@ async def test_new_engines_run_on_the_nodes_device_and_are_checked_on_the_portab
     assert isinstance(panel.sitting.engines["face"].runtime, Rough)
 
 
+async def test_a_bundle_that_changes_while_its_plan_is_built_is_refused(
+    panel: Panel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def changed(_: str, folder: Path, kind: Modality) -> Engine:
+        return replace(open_engine(folder, kind), hash="another")
+
+    panel.device, old = "cuda:0", panel.sitting
+    monkeypatch.setattr("streamer.swap.open_on", changed)
+    await asyncio.to_thread(variant, tmp_path / "face", "face", name="other")
+    answer = await answered(panel, face=tmp_path / "face", policy="none")
+    assert answer.sentence == "face was changed meanwhile; ask again; nothing was swapped"
+    assert panel.sitting is old
+
+
 async def test_a_bug_is_answered_and_logged(
     panel: Panel, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,234 @@
+"""What a node counts, by Prometheus' conventions. docs/operations.md says what each name means."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from math import ceil
+from typing import Final, Literal
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.samples import Sample
+
+from engines.runtime import Batch, Outputs, Runtime
+from streamer.ensemble import Ensemble
+from streamer.event import EmotionEvent
+
+# Else a line more for each counter says when the node began.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
+"""Every Prometheus reads this."""
+RECENT: Final = 1000
+"""The percentile of ages is that of so many last events."""
+_AGES_S: Final = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
+_CALLS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+
+State = Literal["connecting", "streaming", "backing_off", "ended"]
+"""`backing_off`: it was lost, or could not be reached, and is tried again. Only files end."""
+Reason = Literal["overload"]
+"""`overload`: this machine does not keep up with the camera."""
+
+
+class Metrics:
+    """The metrics of one node, in a registry of its own. Counting is safe from any thread."""
+
+    def __init__(self, cameras: Iterable[str]) -> None:
+        self._registry = all_ = CollectorRegistry()
+        ProcessCollector(registry=all_)
+        build = Info("credence_build", "Which version runs.", registry=all_)
+        build.info({"version": release()})
+        self.up = Gauge(
+            "credence_camera_up", "1 while media comes from the camera.", ["camera"], registry=all_
+        )
+        self.reconnects = Counter(
+            "credence_reconnects", "Connections after the first.", ["camera"], registry=all_
+        )
+        self.dropped = Counter(
+            "credence_media_dropped",
+            "Pictures and pieces of sound that were not looked at.",
+            ["camera", "reason"],
+            registry=all_,
+        )
+        self.windows = Counter(
+            "credence_windows", "Windows that were judged.", ["camera", "kind"], registry=all_
+        )
+        self.events = Counter(
+            "credence_events",
+            "Events that were made.",
+            ["camera", "phase", "trusted"],
+            registry=all_,
+        )
+        self.age = Histogram(
+            "credence_event_age_seconds",
+            "From the end of a window to its event being taken by every output.",
+            ["camera"],
+            buckets=_AGES_S,
+            registry=all_,
+        )
+        self.engine = Histogram(
+            "credence_engine_seconds",
+            "What a call of an engine's network takes.",
+            ["engine"],
+            buckets=_CALLS_S,
+            registry=all_,
+        )
+        self.cameras = {name: CameraMetrics(name, self) for name in cameras}
+
+    def follow(self, connected: Callable[[], bool], waiting: Callable[[], int]) -> None:
+        """Also tell how a broker is doing, where one is configured."""
+        broker = Gauge(
+            "credence_broker_connected", "1 while the broker is connected.", registry=self._registry
+        )
+        broker.set_function(connected)
+        outbox = Gauge(
+            "credence_outbox_events", "Events that wait for the broker.", registry=self._registry
+        )
+        outbox.set_function(waiting)
+
+    def timed(self, ensemble: Ensemble) -> Ensemble:
+        """Have the calls of an ensemble's engines timed; those that are already stay the same."""
+        engines = {
+            kind: engine
+            if isinstance(engine.runtime, _Timed)
+            else replace(engine, runtime=_Timed(engine.runtime, self.engine.labels(kind)))
+            for kind, engine in ensemble.engines.items()
+        }
+        return replace(ensemble, engines=engines)
+
+    def page(self) -> bytes:
+        """Return everything as `CONTENT_TYPE`. Blocks: the process's own are read from files."""
+        return generate_latest(self._registry)
+
+    def reading(self) -> "Reading":
+        """Return everything as it stands. Blocks, as `page`."""
+        return Reading([sample for each in self._registry.collect() for sample in each.samples])
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The values of all metrics at one time."""
+
+    samples: list[Sample]
+
+    def total(self, name: str, **labels: str) -> int:
+        """Return the sum of a counter over all that have these labels."""
+        return int(sum(sample.value for sample in self._of(name, labels)))
+
+    def by(self, label: str, name: str, **labels: str) -> dict[str, int]:
+        """Return a counter by the values of one label."""
+        return {each.labels[label]: int(each.value) for each in self._of(name, labels)}
+
+    def value(self, name: str) -> float | None:
+        """Return what has no labels; None where this system does not tell."""
+        return next((sample.value for sample in self._of(name, {})), None)
+
+    def _of(self, name: str, labels: dict[str, str]) -> list[Sample]:
+        return [
+            each
+            for each in self.samples
+            if each.name == name and labels.items() <= each.labels.items()
+        ]
+
+
+@dataclass(slots=True, eq=False)
+class CameraMetrics:
+    """What one camera has come to."""
+
+    name: str
+    _all: Metrics = field(repr=False)
+    state: State = "connecting"
+    tried: bool = False
+    """Whether it was online, or is known to be lost."""
+    ages_s: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
+    """Of the last events."""
+    _came: bool = False
+
+    def __post_init__(self) -> None:
+        # From 0, so that Prometheus sees the first of each.
+        self._all.up.labels(self.name)
+        self._all.reconnects.labels(self.name)
+        self._all.dropped.labels(self.name, "overload")
+        self._all.age.labels(self.name)
+        for kind in ("speech", "ambient"):
+            self._all.windows.labels(self.name, kind)
+        for phase in ("update", "final"):
+            for trusted in ("false", "true"):
+                self._all.events.labels(self.name, phase, trusted)
+
+    def streaming(self) -> None:
+        """Media comes, from a new connection or of a new epoch."""
+        if self._came and self.state != "streaming":
+            self._all.reconnects.labels(self.name).inc()
+        self.state, self.tried, self._came = "streaming", True, True
+        self._all.up.labels(self.name).set(1)
+
+    def gone(self, state: State) -> None:
+        """No media comes."""
+        self.tried = self.tried or state != "connecting"
+        self.state = state
+        self._all.up.labels(self.name).set(0)
+
+    def dropped(self, reason: Reason = "overload") -> None:
+        """A picture or a piece of sound made room for a newer one."""
+        self._all.dropped.labels(self.name, reason).inc()
+
+    def put(self, event: EmotionEvent, now: datetime) -> None:
+        """Every output has taken an event."""
+        data = event.data
+        self._all.events.labels(self.name, data.phase, str(data.trusted).lower()).inc()
+        if data.phase == "final":
+            self._all.windows.labels(self.name, data.window.kind).inc()
+        age_s = max(0.0, (now - event.time).total_seconds())  # a clock may be set back
+        self._all.age.labels(self.name).observe(age_s)
+        self.ages_s.append(age_s)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Timed:
+    """A runtime whose calls are timed."""
+
+    runtime: Runtime
+    into: Histogram
+
+    @property
+    def name(self) -> str:
+        return self.runtime.name
+
+    @property
+    def batches(self) -> bool:
+        return self.runtime.batches
+
+    def __call__(self, batch: Batch) -> Outputs:
+        began_s = time.perf_counter()
+        outputs = self.runtime(batch)
+        self.into.observe(time.perf_counter() - began_s)
+        return outputs
+
+
+def percentile_99(values: Iterable[float]) -> float | None:
+    """Return the smallest value that 99 % do not exceed (nearest rank); None of nothing."""
+    ordered = sorted(values)
+    return ordered[ceil(0.99 * len(ordered)) - 1] if ordered else None
+
+
+@cache
+def release() -> str:
+    """Return which version of Credence this is. Blocks the first time."""
+    try:
+        return version("credence")
+    except PackageNotFoundError:
+        return "unknown"
