@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -69,6 +69,11 @@ class MqttSink:
     def lasting(self) -> bool:
         """Whether events that wait survive the process."""
         return self._outbox.lasting
+
+    @property
+    def lost(self) -> Mapping[str, int]:
+        """How many events never reach the broker, since the start, by reason."""
+        return self._outbox.lost
 
     def next_sequence(self, camera: str) -> int:
         """Return the `sequence` of the next event of a camera."""

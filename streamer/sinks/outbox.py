@@ -1,6 +1,7 @@
 """Events that wait for a broker's acknowledgement."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -51,6 +52,10 @@ class Outbox(Protocol):
     lasting: bool
     """Whether events survive the process."""
 
+    @property
+    def lost(self) -> Mapping[str, int]:
+        """How many events never reach the broker, since the start, by reason."""
+
     def __len__(self) -> int:
         """Events that are not acknowledged."""
 
@@ -77,6 +82,7 @@ class MemoryOutbox:
     """An outbox in memory, for what can be played again: a full one lets its writer wait."""
 
     lasting = False
+    lost: Mapping[str, int] = {}
 
     def __init__(self, limit: int = 256) -> None:
         self._limit = limit

@@ -3,9 +3,8 @@
 import asyncio
 import sqlite3
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -23,18 +22,6 @@ _LEAVE_S: Final = 1.0
 log = structlog.get_logger()
 
 
-@dataclass(slots=True)
-class Losses:
-    """Events that never reach the broker, since the start, by reason."""
-
-    size: int = 0
-    """Given up, the oldest first, as more waited than the spool may hold."""
-    age: int = 0
-    """Given up, as they waited for longer than they may."""
-    unwritable: int = 0
-    """Never accepted, as the disk was full or failed."""
-
-
 class Spool:
     """An outbox on disk: what `put` accepted is sent until the broker has acknowledged it.
 
@@ -43,9 +30,11 @@ class Spool:
     """
 
     lasting = True
+    lost: Mapping[str, int]
+    """`size` and `age`: given up, the oldest first; `unwritable`: refused by the disk."""
 
     def __init__(self, store: SpoolStore, now: Callable[[], float] = time.monotonic) -> None:
-        self.lost = Losses()
+        self.lost = self._lost = Counter({"size": 0, "age": 0, "unwritable": 0})
         self._store, self._now = store, now
         self._began_s = now() - store.newest_s
         self._worker = Worker("spool")
@@ -130,7 +119,7 @@ class Spool:
             now_s = self._now() - self._began_s
             dropped = await self._worker.run(self._store.write, letters, acknowledged, now_s)
         except sqlite3.Error as error:
-            self.lost.unwritable += len(letters)
+            self._lost["unwritable"] += len(letters)
             self._acknowledged[:0] = acknowledged  # to be noted later
             self._tell("disk", f"events are refused, the spool cannot be written ({error})")
             return
@@ -138,7 +127,7 @@ class Spool:
             self._changed.set()
         if letters and "disk" in self._told:
             self._told.discard("disk")
-            log.warning("the spool can be written again", refused=self.lost.unwritable)
+            log.warning("the spool can be written again", refused=self.lost["unwritable"])
         self._count(dropped)
 
     async def _read(self) -> Sequence[tuple[int, Letter]]:
@@ -149,8 +138,8 @@ class Spool:
             return ()
 
     def _count(self, dropped: Dropped) -> None:
-        self.lost.size += dropped.size
-        self.lost.age += dropped.age
+        self._lost["size"] += dropped.size
+        self._lost["age"] += dropped.age
         if dropped.size:
             self._tell("size", "the spool is full, its oldest events are given up")
         if dropped.age:

@@ -25,9 +25,9 @@ async def feed(spool: Spool, sink: MqttSink, camera: str, every_s: float) -> Non
     """Put a camera's events, going on from the last that was ever accepted."""
     number = spool.next_sequence(camera)
     while True:
-        refused = spool.lost.unwritable
+        refused = spool.lost["unwritable"]
         await sink.put(event_of(camera, number))
-        if spool.lost.unwritable == refused:
+        if spool.lost["unwritable"] == refused:
             print(camera, number, flush=True)
         number += 1
         await asyncio.sleep(every_s)

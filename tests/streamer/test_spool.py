@@ -184,7 +184,7 @@ async def test_full_spool_gives_up_its_oldest(reopen: Open, make_event: MakeEven
             await spool.put(make_event(n=n))
     found = await taken(spool)
     assert found == [("door", n) for n in range(30 - len(found), 30)]
-    assert spool.lost.size == 30 - len(found) > 5
+    assert spool.lost["size"] == 30 - len(found) > 5
     assert [log["event"] for log in logs] == ["the spool is full, its oldest events are given up"]
     assert len(await reopen()) == len(found)
 
@@ -195,7 +195,7 @@ async def test_old_events_are_given_up(reopen: Open, make_event: MakeEvent, cloc
     clock.now_s += 3601
     await spool.put(make_event(n=1))
     assert await taken(spool) == [("door", 1)]
-    assert (spool.lost.age, len(spool)) == (1, 1)
+    assert (spool.lost["age"], len(spool)) == (1, 1)
 
 
 async def test_full_disk_refuses_and_loses_nothing_that_was_accepted(
@@ -210,7 +210,7 @@ async def test_full_disk_refuses_and_loses_nothing_that_was_accepted(
     with capture_logs() as logs:
         for n in range(5, 15):
             await spool.put(make_event(n=n))
-        refused = spool.lost.unwritable
+        refused = spool.lost["unwritable"]
         db.execute("PRAGMA max_page_count = 1000000")
         await spool.put(make_event(n=15))
     kept = 5 + 10 - refused

@@ -102,14 +102,14 @@ async def test_full_disk_refuses_until_there_is_room(
 
     async def put(numbers: range) -> None:
         for n in numbers:
-            refused = spool.lost.unwritable
+            refused = spool.lost["unwritable"]
             await spool.put(make_event(n=n))
-            if spool.lost.unwritable == refused:
+            if spool.lost["unwritable"] == refused:
                 accepted.append(n)
 
     with capture_logs() as logs:
         await put(range(100))
-        refused = spool.lost.unwritable
+        refused = spool.lost["unwritable"]
         await asyncio.to_thread(ballast.unlink)
         await put(range(100, 105))
     assert 5 < refused < 95
