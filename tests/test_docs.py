@@ -14,7 +14,7 @@ from engines.quality import MEASURES
 from engines.verdict import open_policy, read_off
 from streamer.event import EmotionEvent
 from streamer.metrics import Metrics
-from streamer.report import NodeInfo, NodeStats
+from streamer.stats import NodeInfo, NodeStats
 
 DOCS = Path(__file__).parents[1] / "docs"
 

@@ -12,6 +12,8 @@ from structlog.testing import capture_logs
 from streamer.broker import Broker, Client
 from streamer.link import backoff
 from streamer.sinks.mqtt import MqttSink
+from streamer.tls import Tls
+from streamer.topics import EVENT
 from tests.streamer.broker import (
     V5_HUNG_UP_ON,
     V5_REFUSED_AS_5,
@@ -89,7 +91,7 @@ async def test_unknown_host_is_said() -> None:
 
 
 async def test_plain_text_where_tls_was_asked_for_is_said(broker: Broker) -> None:
-    said = await _first_warning(replace(broker, tls=True))
+    said = await _first_warning(replace(broker, tls=Tls()))
     assert "TLS problem: it did not answer as TLS does; trying" in said
 
 
@@ -99,7 +101,7 @@ async def test_tls_wants_a_certificate_that_it_can_check(
     certificate = _certificate(tmp_path)
     settings = f"certfile {certificate}\nkeyfile {tmp_path}/key.pem\n"
     mosquitto = Mosquitto(tmp_path, settings=settings).start()
-    encrypted = replace(mosquitto.address, tls=True)
+    encrypted = replace(mosquitto.address, tls=Tls())
     assert "TLS problem: self-signed certificate" in await _first_warning(encrypted)
     assert "hung up" in await _first_warning(mosquitto.address)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
@@ -161,5 +163,5 @@ async def test_socket_that_is_closed_before_it_is_watched_is_no_error(broker: Br
         client._on_socket_register_write(client._client, None, gone)
         gone.close()
         await asyncio.sleep(0)
-        await client.send(f"{broker.prefix}/x", b"x")
+        await client.send(f"{broker.prefix}/x", b"x", EVENT.delivery)
     assert complaints == []
