@@ -240,6 +240,26 @@ class Client(aiomqtt.Client):
             self._connected.set_exception(HungUpError(alert))
         super()._on_disconnect(client, userdata, flags, reason_code, properties)
 
+    def _on_socket_register_write(
+        self,
+        client: paho.Client,
+        userdata: Any,
+        sock: Any,
+    ) -> None:
+        def watch() -> None:
+            # The parent's would watch what was closed meanwhile, or another socket of its number.
+            if sock.fileno() >= 0:
+                self._loop.add_writer(sock.fileno(), self._write)
+
+        self._loop.call_soon_threadsafe(watch)
+
+    def _write(self) -> None:
+        try:
+            self._client.loop_write()
+        except Exception as error:
+            if not self._disconnected.done():
+                self._disconnected.set_exception(error)
+
     def _on_publish(
         self,
         client: paho.Client,

@@ -147,8 +147,8 @@ def run(
         raise NoCamerasError
     if loaded.mqtt is None and output is None:
         raise NowhereError
-    sink = given.sink(loaded)
-    with given.opened(output) as file:
+    with given.opened(output) as file, given.spool(loaded) as spool:
+        sink = given.sink(loaded, spool)
         node = open_node(loaded)
         describe(node.judging, sink.broker.address if sink else None)
         with claimed(loaded.node) as node.control, opened(loaded.metrics) as node.listener:

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from streamer.broker import Broker
     from streamer.config import Config, Mqtt
     from streamer.sinks.mqtt import MqttSink
+    from streamer.sinks.outbox import Outbox
+    from streamer.sinks.spool import Spool
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="Settings in YAML; defaults without.")
@@ -146,6 +148,16 @@ def _appending(output: Path) -> TextIO:
         ) from None
 
 
+def spool(loaded: "Config") -> "AbstractContextManager[Spool | None]":
+    """Open where events wait for the broker; None where none is configured."""
+    from streamer.sinks.spool import Spool
+    from streamer.sinks.spool_store import Bounds
+
+    kept = loaded.spool
+    bounds = Bounds(kept.resend_s, kept.oldest_h * 3600, kept.largest_mb * 1_000_000)
+    return Spool.open(kept.path(loaded.node), bounds) if loaded.mqtt else nullcontext()
+
+
 def broker(mqtt: "Mqtt") -> "Broker":
     """Return the broker that is configured; refuse certificates that cannot be used."""
     from streamer.broker import Broker
@@ -180,7 +192,7 @@ def watched(
     return replace(broker(found), prefix=prefix or found.topic_prefix)
 
 
-def sink(config: "Config") -> "MqttSink | None":
+def sink(config: "Config", outbox: "Outbox | None") -> "MqttSink | None":
     """Return where a node publishes, if that is configured."""
     from streamer.sinks.home_assistant import HomeAssistant
     from streamer.sinks.mqtt import MqttSink
@@ -189,6 +201,7 @@ def sink(config: "Config") -> "MqttSink | None":
         return None
     to, discovery = broker(config.mqtt), config.mqtt.home_assistant
     if discovery == "none":
-        return MqttSink(to, config.node)
+        return MqttSink(to, config.node, outbox)
     cameras = [camera.name for camera in config.cameras]
-    return MqttSink(to, config.node, home=HomeAssistant(to, config.node, discovery, cameras))
+    home = HomeAssistant(to, config.node, discovery, cameras)
+    return MqttSink(to, config.node, outbox, home=home)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import unquote, urlsplit
 
+import platformdirs
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -32,6 +33,7 @@ __all__ = [
     "Faces",
     "Metrics",
     "Mqtt",
+    "Spool",
     "Transcript",
     "Vad",
     "Video",
@@ -293,6 +295,28 @@ class Mqtt(_Section):
         return password
 
 
+class Spool(_Section):
+    """Where `credence run` keeps events on disk until the broker has them, and how many. What is
+    more, or older, is given up, the oldest first; the log says so."""
+
+    folder: Annotated[str, PathUnless(("auto",)), AfterValidator(addresses.path)] = "auto"
+    """Holds `spool.sqlite3`, for one node at a time. `auto` is `credence/NODE` in the folder of the
+    user's state: `~/.local/state` on Linux, unless `XDG_STATE_HOME` names another."""
+    resend_s: Annotated[_Real, Field(ge=0, le=3600)] = 60.0
+    """Seconds of acknowledgements before the last one, for which events are kept, to be sent again
+    when the connection breaks: a broker that is killed forgets what it had in memory."""
+    largest_mb: Annotated[_Whole, Field(ge=1, le=1_000_000)] = 256
+    """Megabytes of events that are kept at most. An event has about three kilobytes."""
+    oldest_h: Annotated[_Real, Field(gt=0, le=8760)] = 72.0
+    """Hours, while the node runs, for which an event waits for the broker."""
+
+    def path(self, node: str) -> Path:
+        """Return the file of a node."""
+        if self.folder == "auto":
+            return platformdirs.user_state_path("credence") / node / "spool.sqlite3"
+        return Path(self.folder) / "spool.sqlite3"
+
+
 class Metrics(_Section):
     """Where `credence run` serves `/metrics` for Prometheus, `/healthz` and `/readyz`."""
 
@@ -319,6 +343,7 @@ class Config(_Section):
     engines: Engines = Engines()
     transcript: Transcript = Transcript()
     mqtt: Mqtt | None = None
+    spool: Spool = Spool()
     metrics: Metrics = Metrics()
 
     @field_validator("cameras")

@@ -48,7 +48,7 @@ class Reporter:
         self._reader = Worker("metrics")
         self._news = asyncio.Event()
         if mqtt := self.mqtt:
-            self.metrics.follow(lambda: mqtt.connected, lambda: mqtt.waiting)
+            self.metrics.follow(lambda: mqtt.connected, lambda: mqtt.waiting, lambda: mqtt.lost)
 
     def again(self) -> None:
         """Publish at once: what the node is has changed."""

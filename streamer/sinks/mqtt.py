@@ -14,9 +14,8 @@ from streamer.broker import Broker, Client, RefusedError
 from streamer.event import EmotionEvent
 from streamer.link import Link, backoff
 from streamer.sinks.home_assistant import HomeAssistant, TrustedEvent
-from streamer.sinks.outbox import Outbox
+from streamer.sinks.outbox import Letter, MemoryOutbox, Outbox
 from streamer.spoken import Spoken
-from streamer.state import CameraState
 from streamer.topics import (
     AVAILABILITY,
     DISCOVERY,
@@ -46,16 +45,16 @@ class _Retained:
 class MqttSink:
     """Publishes events, camera by camera in order, each at least once.
 
-    `run` does the work and must be running, or about to, wherever another method waits. At most
-    ``limit`` events wait in memory; one leaves only when the broker has acknowledged it.
+    `run` does the work and must be running, or about to, wherever another method waits. Events
+    wait in the outbox, in memory unless one is given, until the broker has acknowledged them.
     """
 
     def __init__(
         self,
         broker: Broker,
         node: str,
+        outbox: Outbox | None = None,
         *,
-        limit: int = 256,
         delays: Callable[[], Iterator[float]] = backoff,
         home: HomeAssistant | None = None,
     ) -> None:
@@ -64,11 +63,11 @@ class MqttSink:
         self._availability = broker.topic(node, "availability")
         will = aiomqtt.Will(self._availability, _OFFLINE, qos=1, retain=True)
         self._link = Link(broker, will=will, delays=delays)
-        self._outbox = Outbox(limit)
+        self._outbox = MemoryOutbox() if outbox is None else outbox
         self._cameras: set[str] = set()
         self._retained: dict[str, _Retained] = {}
         self._unsaid: dict[str, None] = {}
-        self._told_home: dict[str, str] = {}
+        self._told_home: dict[str, int] = {}
         self._partials: dict[str, Spoken] = {}
         self._commands: dict[str, asyncio.Queue[bytes]] = {}
         self._answers: deque[tuple[str, bytes]] = deque(maxlen=_COMMANDS)
@@ -82,6 +81,20 @@ class MqttSink:
     def waiting(self) -> int:
         """Events that the broker has not acknowledged."""
         return len(self._outbox)
+
+    @property
+    def lasting(self) -> bool:
+        """Whether events that wait survive the process."""
+        return self._outbox.lasting
+
+    @property
+    def lost(self) -> Mapping[str, int]:
+        """How many events never reach the broker, since the start, by reason."""
+        return self._outbox.lost
+
+    def next_sequence(self, camera: str) -> int:
+        """Return the `sequence` of the next event of a camera."""
+        return self._outbox.next_sequence(camera)
 
     @property
     def connected(self) -> bool:
@@ -99,7 +112,7 @@ class MqttSink:
             self._stopped.set()
 
     async def put(self, event: EmotionEvent) -> None:
-        """Take one event; wait while as many as the limit are unacknowledged."""
+        """Take one event, as the outbox does."""
         await self._outbox.put(event)
 
     def partial(self, spoken: Spoken) -> None:
@@ -188,31 +201,29 @@ class MqttSink:
             while taken := await self._outbox.take():
                 tasks.create_task(self._deliver(client, *taken), name="mqtt event")
 
-    async def _deliver(self, client: Client, number: int, event: EmotionEvent) -> None:
-        camera = event.data.camera
-        topic = self.broker.topic(self._node, camera, "event")
-        await client.send(topic, event.model_dump_json().encode(), EVENT.delivery)
+    async def _deliver(self, client: Client, number: int, letter: Letter) -> None:
+        topic = self.broker.topic(self._node, letter.camera, "event")
+        await client.send(topic, letter.event, EVENT.delivery)
         if self._home:
-            await self._tell_home(client, event)
-        if spoken := Spoken.of(event):
-            self._partials.pop(camera, None)
-            await self._send_spoken(client, spoken)
+            await self._tell_home(client, letter)
+        if letter.spoken:
+            self._partials.pop(letter.camera, None)
+            await self._send_spoken(client, letter.camera, letter.spoken)
         await self._outbox.acknowledge(number)
-        if event.data.phase == "final":
-            self._retain(camera, "state", CameraState.of(event).model_dump_json().encode(), STATE)
+        if letter.state:
+            self._retain(letter.camera, "state", letter.state, STATE)
 
-    async def _tell_home(self, client: Client, event: EmotionEvent) -> None:
-        camera = event.data.camera
-        if event.sequence <= self._told_home.get(camera, ""):
+    async def _tell_home(self, client: Client, letter: Letter) -> None:
+        if not letter.state or letter.sequence <= self._told_home.get(letter.camera, -1):
             return  # an event sent again is no reason to act again
-        if told := TrustedEvent.of(event, datetime.now(UTC)):
-            topic = self.broker.topic(self._node, camera, "home_assistant")
+        if told := TrustedEvent.read(letter.event, datetime.now(UTC)):
+            topic = self.broker.topic(self._node, letter.camera, "home_assistant")
             await client.send(topic, told.model_dump_json().encode(), TRUSTED.delivery)
-            self._told_home[camera] = event.sequence
+            self._told_home[letter.camera] = letter.sequence
 
-    async def _send_spoken(self, client: Client, spoken: Spoken) -> None:
-        topic = self.broker.topic(self._node, spoken.camera, "transcript")
-        await client.send(topic, spoken.model_dump_json().encode(), TRANSCRIPT.delivery)
+    async def _send_spoken(self, client: Client, camera: str, spoken: bytes) -> None:
+        topic = self.broker.topic(self._node, camera, "transcript")
+        await client.send(topic, spoken, TRANSCRIPT.delivery)
 
     def _retain(self, camera: str, leaf: str, payload: bytes, of: Topic) -> None:
         self._keep(self.broker.topic(self._node, camera, leaf), _Retained(payload, of))
@@ -240,8 +251,8 @@ class MqttSink:
             while self._answers:
                 await client.send(*self._answers.popleft(), SWAPPED.delivery)
             while self._partials:
-                _, spoken = self._partials.popitem()
-                await self._send_spoken(client, spoken)
+                camera, spoken = self._partials.popitem()
+                await self._send_spoken(client, camera, spoken.model_dump_json().encode())
 
     async def _say(self, client: Client) -> None:
         while self._unsaid:

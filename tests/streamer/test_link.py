@@ -1,6 +1,7 @@
 """The link to a broker that is old, silent, forbidding or not what it seems."""
 
 import asyncio
+import socket
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -8,10 +9,11 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from streamer.broker import Broker
+from streamer.broker import Broker, Client
 from streamer.link import backoff
 from streamer.sinks.mqtt import MqttSink
 from streamer.tls import Tls
+from streamer.topics import EVENT
 from tests.streamer.broker import (
     V5_HUNG_UP_ON,
     V5_REFUSED_AS_5,
@@ -151,3 +153,15 @@ def _certificate(folder: Path) -> Path:
     )
     subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
     return folder / "certificate.pem"
+
+
+async def test_socket_that_is_closed_before_it_is_watched_is_no_error(broker: Broker) -> None:
+    complaints: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, about: complaints.append(about))
+    async with Client(broker) as client:
+        gone = socket.socket()
+        client._on_socket_register_write(client._client, None, gone)
+        gone.close()
+        await asyncio.sleep(0)
+        await client.send(f"{broker.prefix}/x", b"x", EVENT.delivery)
+    assert complaints == []
