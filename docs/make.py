@@ -12,11 +12,12 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from docs import asyncapi
 from streamer import config
 from streamer.event import EmotionEvent
-from streamer.report import NodeInfo, NodeStats
 from streamer.settings import describe, section
 from streamer.spoken import Spoken
+from streamer.stats import NodeInfo, NodeStats
 
 _COMMANDS = {
     "credence": "streamer.cli",
@@ -48,6 +49,7 @@ def pages() -> dict[str, str]:
     """Return every page that is made, by its name in this folder."""
     return {
         "configuration.md": configuration(),
+        "asyncapi.yaml": asyncapi.page(),
         "events.schema.json": schema_of(EmotionEvent),
         "transcripts.schema.json": schema_of(Spoken),
         "info.schema.json": schema_of(NodeInfo),

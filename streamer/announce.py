@@ -30,7 +30,7 @@ def _now() -> datetime:
 
 @dataclass(slots=True)
 class Announcer:
-    """Makes the events of one camera. `sequence` counts from 0 in each replay."""
+    """Makes the events of one camera. `sequence` counts up from ``first``, 0 in each replay."""
 
     node: str
     camera: str
@@ -39,7 +39,11 @@ class Announcer:
     publish_words: bool = False
     """Whether transcripts may stand in events."""
     now: Callable[[], datetime] = _now
-    _count: int = field(default=0, init=False)
+    first: int = 0
+    _count: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._count = self.first
 
     def event(self, judged: Judged) -> EmotionEvent:
         """Return the next event, about a judged window."""

@@ -17,14 +17,17 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from streamer.tls import tls_context
+from streamer.tls import CertificateError, Context, Tls
 
 IN_FLIGHT: Final = 16
 """Messages sent and not yet acknowledged. Brokers commonly take 20."""
 
+KEPT_S: Final = 7 * 24 * 3600
+"""So long a broker keeps events, and the places of subscribers that are away. **ours**"""
+
 T = TypeVar("T")
 
-_KEEPALIVE_S: Final = 30
+KEEPALIVE_S: Final = 30
 _UNREAD: Final = 1024
 
 # paho reports every loss on its own; here each outage is said once, in plain words.
@@ -38,8 +41,8 @@ class Broker:
 
     host: str
     port: int = 1883
-    tls: bool = False
-    """Encrypt, and check the broker's certificate against the system's authorities."""
+    tls: Tls | None = None
+    """None does not encrypt."""
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     prefix: str = "credence"
@@ -57,8 +60,34 @@ class Broker:
         return "/".join((self.prefix, *levels))
 
 
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How the messages of a topic are published."""
+
+    retain: bool = False
+    content_type: str = ""
+    """Said with MQTT 5; nothing is said of bare text."""
+    expiry_s: int | None = None
+    """With MQTT 5 the broker keeps a message no longer for who is away; None is for ever."""
+
+    def properties(self) -> Properties:
+        """Return what MQTT 5 says beside the payload."""
+        said = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        if self.content_type:
+            said.ContentType = self.content_type
+            said.PayloadFormatIndicator = 1
+        if self.expiry_s is not None:
+            said.MessageExpiryInterval = self.expiry_s
+        return said
+
+
 class HungUpError(aiomqtt.MqttError):
     """The peer closed the connection instead of answering."""
+
+    def __init__(self, alert: str | None = None) -> None:
+        super().__init__(alert or "")
+        self.alert = alert
+        """What it said of TLS; None where it said nothing."""
 
 
 class RefusedError(aiomqtt.MqttError):
@@ -72,51 +101,66 @@ class Client(aiomqtt.Client):
     """One connection. Unlike its parent it notices a hang-up and a refusal at once.
 
     Left by an exception, it drops the connection without farewell: the last will is sent.
+    With ``kept_s`` the broker keeps its subscriptions, and what comes on them, for so long after.
     """
 
-    def __init__(self, broker: Broker, **options: Any) -> None:
+    def __init__(self, broker: Broker, *, kept_s: int = 0, **options: Any) -> None:
+        self.is_v5 = options.get("protocol") is ProtocolVersion.V5
+        if kept_s:
+            options |= _persistent(kept_s) if self.is_v5 else {"clean_session": False}
         super().__init__(
             broker.host,
             broker.port,
             username=broker.username,
             password=broker.password,
-            keepalive=_KEEPALIVE_S,
+            keepalive=KEEPALIVE_S,
             max_queued_incoming_messages=_UNREAD,
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
             logger=_quiet,
             **options,
         )
-        self.is_v5 = options.get("protocol") is ProtocolVersion.V5
+        self._keeps_place = kept_s > 0
+        self._client.manual_ack_set(self._keeps_place)
+        self.has_place = False
+        """Whether the broker still had a place of this client's."""
         self._tls = broker.tls
+        self._context: Context | None = None
         self._room = asyncio.Semaphore(IN_FLIGHT)
         self._abandoned = False
         self._refusal: ReasonCode | None = None
 
-    async def send(
-        self, topic: str, payload: bytes, *, retain: bool = False, content_type: str = ""
-    ) -> None:
+    async def send(self, topic: str, payload: bytes, delivery: Delivery) -> None:
         """Publish at QoS 1, in the order of calls; return once the broker has it, or MqttError."""
-        described = _described(content_type) if self.is_v5 and content_type else None
+        properties = delivery.properties() if self.is_v5 else None
         async with self._room:
-            await self.publish(topic, payload, qos=1, retain=retain, properties=described)
+            await self.publish(topic, payload, qos=1, retain=delivery.retain, properties=properties)
         if self._refusal is not None:
             raise RefusedError(f"publish on {topic}", self._refusal)
 
-    async def listen(self, *filters: str) -> None:
-        """Subscribe at QoS 1, or raise RefusedError."""
-        for granted in await self.subscribe([(topic, 1) for topic in filters]):
+    async def listen(self, *filters: str, qos: int = 1) -> None:
+        """Subscribe, or raise RefusedError."""
+        for granted in await self.subscribe([(topic, qos) for topic in filters]):
             if isinstance(granted, ReasonCode) and granted.is_failure:
                 raise RefusedError(f"subscribe to {', '.join(filters)}", granted)
 
     async def received(self) -> AsyncGenerator[aiomqtt.Message, None]:
-        """Yield messages, also those that came just before a loss; then raise MqttError."""
+        """Yield messages, also those that came just before a loss; then raise MqttError.
+
+        A client that keeps its place acknowledges a message when it is asked for the next.
+        """
         try:
             async for message in self.messages:
                 yield message
+                if self._keeps_place:
+                    self._acknowledge(message)
         except aiomqtt.MqttError:
             while not self._queue.empty():  # the parent would drop them
                 yield self._queue.get_nowait()
             raise
+
+    def _acknowledge(self, message: aiomqtt.Message) -> None:
+        self._client.ack(message.mid, message.qos)
+        self._client.loop_write()  # at once, as who is cancelled writes no more
 
     async def __aenter__(self) -> Self:
         try:
@@ -161,7 +205,11 @@ class Client(aiomqtt.Client):
     def _client_connect(self) -> None:
         # In a thread of the parent's: connecting and reading certificates block.
         if self._tls:
-            self._client.tls_set_context(tls_context())
+            try:
+                self._context = self._tls.context()
+            except CertificateError as error:  # the files may be back at the next attempt
+                raise aiomqtt.MqttError(str(error)) from error
+            self._client.tls_set_context(self._context)
         super()._client_connect()
         if self._abandoned:
             self._client.disconnect()
@@ -174,6 +222,7 @@ class Client(aiomqtt.Client):
         reason_code: ReasonCode,
         properties: Properties | None = None,
     ) -> None:
+        self.has_place = flags.session_present
         most = getattr(properties, "ReceiveMaximum", IN_FLIGHT)
         self._room = asyncio.Semaphore(min(most, IN_FLIGHT))
         super()._on_connect(client, userdata, flags, reason_code, properties)
@@ -187,8 +236,29 @@ class Client(aiomqtt.Client):
         properties: Properties | None = None,
     ) -> None:
         if not self._connected.done():
-            self._connected.set_exception(HungUpError())
+            alert = self._context.refusal if self._context else None
+            self._connected.set_exception(HungUpError(alert))
         super()._on_disconnect(client, userdata, flags, reason_code, properties)
+
+    def _on_socket_register_write(
+        self,
+        client: paho.Client,
+        userdata: Any,
+        sock: Any,
+    ) -> None:
+        def watch() -> None:
+            # The parent's would watch what was closed meanwhile, or another socket of its number.
+            if sock.fileno() >= 0:
+                self._loop.add_writer(sock.fileno(), self._write)
+
+        self._loop.call_soon_threadsafe(watch)
+
+    def _write(self) -> None:
+        try:
+            self._client.loop_write()
+        except Exception as error:
+            if not self._disconnected.done():
+                self._disconnected.set_exception(error)
 
     def _on_publish(
         self,
@@ -203,8 +273,8 @@ class Client(aiomqtt.Client):
         super()._on_publish(client, userdata, mid, reason_code, properties)
 
 
-def _described(content_type: str) -> Properties:
-    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-    properties.ContentType = content_type
-    properties.PayloadFormatIndicator = 1
-    return properties
+def _persistent(kept_s: int) -> dict[str, Any]:
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.SessionExpiryInterval = kept_s
+    properties.ReceiveMaximum = _UNREAD // 2  # so that the queue has room for what else comes
+    return {"properties": properties, "clean_start": False}

@@ -19,6 +19,7 @@ from engines.command import say
 from engines.errors import CredenceError
 from streamer import cli_given as given
 from streamer.cli_engines import app as engines_app
+from streamer.cli_given import ConfigOption, SetOption, SourceArgument
 from streamer.cli_models import app as models_app
 from streamer.logs import log_to_stderr
 from streamer.threads import leave
@@ -50,26 +51,6 @@ class NowhereError(CredenceError):
         super().__init__(
             "events have nowhere to go; configure mqtt, or give --output FILE (- is stdout)"
         )
-
-
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", "-c", help="Settings in YAML; defaults without.")
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Change one setting, as in vad.hangover_s=0.8; may be repeated.",
-    ),
-]
-SourceArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="CONFIG|CAMERA",
-        help="Settings in YAML; or one camera: rtsp://user:password@host/path, http://…, webcam:0.",
-    ),
-]
 
 
 def main() -> None:
@@ -126,9 +107,7 @@ def replay(
     loaded, began = configuration.load(config, settings or []), given.time(start)
     sink = None
     if mqtt is not None:
-        prefix = loaded.mqtt.topic_prefix if loaded.mqtt else "credence"
-        broker = given.broker(configuration.Mqtt.parse(mqtt, prefix))
-        sink = MqttSink(broker, loaded.node)
+        sink = MqttSink(given.broker(given.at(mqtt, loaded.mqtt)), loaded.node)
     target = given.target(output, files)
     if len(failed := unreadable(files)) == len(files):
         _refuse(failed)
@@ -162,18 +141,16 @@ def run(
     from streamer.node import NoCamerasError, open_node, run_until_signalled
     from streamer.report import describe
     from streamer.sinks.jsonl import JsonLines
-    from streamer.sinks.mqtt import MqttSink
 
     loaded = given.cameras(source, settings)
     if not loaded.cameras:
         raise NoCamerasError
     if loaded.mqtt is None and output is None:
         raise NowhereError
-    broker = given.broker(loaded.mqtt) if loaded.mqtt else None
-    sink = MqttSink(broker, loaded.node) if broker else None
-    with given.opened(output) as file:
+    with given.opened(output) as file, given.spool(loaded) as spool:
+        sink = given.sink(loaded, spool)
         node = open_node(loaded)
-        describe(node.judging, broker.address if broker else None)
+        describe(node.judging, sink.broker.address if sink else None)
         with claimed(loaded.node) as node.control, opened(loaded.metrics) as node.listener:
             _run(run_until_signalled(node, JsonLines(file) if file else None, sink))
     if node.failed:
@@ -183,8 +160,26 @@ def run(
 @app.command()
 def watch(
     mqtt: Annotated[
-        str, typer.Option(metavar="URL", help="The broker: mqtt://user:password@host:1883.")
-    ] = "mqtt://localhost:1883",
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="The broker: mqtt://user:password@host:1883; mqtt://localhost unless given.",
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", "-c", help="Settings in YAML: their mqtt: has the broker and certificates."
+        ),
+    ] = None,
+    settings: SetOption = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Begin with what came since a watch of this name ended, up to a week ago.",
+        ),
+    ] = None,
     node: Annotated[
         str,
         typer.Option(metavar="NAME", help="Only this machine's; + is any.", callback=given.level),
@@ -194,8 +189,13 @@ def watch(
         typer.Option(metavar="NAME", help="Only this camera's; + is any.", callback=given.level),
     ] = "+",
     prefix: Annotated[
-        str, typer.Option(metavar="LEVELS", help="mqtt.topic_prefix, where it is configured.")
-    ] = "credence",
+        str | None,
+        typer.Option(
+            metavar="LEVELS",
+            help="mqtt.topic_prefix, where it is configured.",
+            callback=given.levels,
+        ),
+    ] = None,
     lines: Annotated[
         bool, typer.Option("--lines", help="A line per event on a terminal, too.")
     ] = False,
@@ -206,18 +206,17 @@ def watch(
     """Show what cameras publish: a live table on a terminal, else a line per event."""
     from rich.console import Console
 
-    from streamer.config import Mqtt
     from streamer.lines import Lines, Payloads
     from streamer.table import CameraTable
     from streamer.watch import watch
 
-    broker = given.broker(Mqtt.parse(mqtt, prefix))
+    broker = given.watched(mqtt, prefix, config, settings)
     if as_json or lines or not sys.stdout.isatty():
         kind = Payloads if as_json else Lines
-        _run(watch(broker, kind(sys.stdout, sys.stderr), node=node, camera=camera))
+        _run(watch(broker, kind(sys.stdout, sys.stderr), node=node, camera=camera, since=since))
     else:
         with CameraTable(Console()) as table:
-            _run(watch(broker, table, node=node, camera=camera))
+            _run(watch(broker, table, node=node, camera=camera, since=since))
 
 
 @app.command()

@@ -3,16 +3,40 @@
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO, cast
+from typing import TYPE_CHECKING, Annotated, TextIO, cast
 
 import typer
 
 if TYPE_CHECKING:
     from streamer.broker import Broker
     from streamer.config import Config, Mqtt
+    from streamer.sinks.mqtt import MqttSink
+    from streamer.sinks.outbox import Outbox
+    from streamer.sinks.spool import Spool
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", "-c", help="Settings in YAML; defaults without.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change one setting, as in vad.hangover_s=0.8; may be repeated.",
+    ),
+]
+
+SourceArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="CONFIG|CAMERA",
+        help="Settings in YAML; or one camera: rtsp://user:password@host/path, http://…, webcam:0.",
+    ),
+]
 
 
 def cameras(source: str, settings: list[str] | None) -> "Config":
@@ -76,6 +100,16 @@ def level(name: str) -> str:
         raise typer.BadParameter(str(error)) from None
 
 
+def levels(prefix: str | None) -> str | None:
+    """Read --prefix."""
+    from streamer.addresses import topic_prefix
+
+    try:
+        return prefix if prefix is None else topic_prefix(prefix)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 def target(output: Path, files: list[Path]) -> TextIO | Path:
     """Read --output of what is written anew; refuse one of the recordings."""
     if str(output) == "-":
@@ -114,9 +148,60 @@ def _appending(output: Path) -> TextIO:
         ) from None
 
 
+def spool(loaded: "Config") -> "AbstractContextManager[Spool | None]":
+    """Open where events wait for the broker; None where none is configured."""
+    from streamer.sinks.spool import Spool
+    from streamer.sinks.spool_store import Bounds
+
+    kept = loaded.spool
+    bounds = Bounds(kept.resend_s, kept.oldest_h * 3600, kept.largest_mb * 1_000_000)
+    return Spool.open(kept.path(loaded.node), bounds) if loaded.mqtt else nullcontext()
+
+
 def broker(mqtt: "Mqtt") -> "Broker":
-    """Return the broker that is configured."""
+    """Return the broker that is configured; refuse certificates that cannot be used."""
     from streamer.broker import Broker
+    from streamer.tls import Tls
 
     password = mqtt.password.get_secret_value() if mqtt.password else None
-    return Broker(mqtt.host, mqtt.port, mqtt.tls, mqtt.username, password, mqtt.topic_prefix)
+    tls = Tls(mqtt.ca_file, mqtt.client_cert, mqtt.client_key) if mqtt.tls else None
+    if tls:
+        tls.context()
+    return Broker(mqtt.host, mqtt.port, tls, mqtt.username, password, mqtt.topic_prefix)
+
+
+def at(url: str, configured: "Mqtt | None", prefix: str | None = None) -> "Mqtt":
+    """Return the broker of --mqtt, with the topic prefix and the certificates configured."""
+    from streamer.config import Mqtt
+
+    if configured is None:
+        return Mqtt.parse(url, prefix or "credence")
+    also = configured.certificates if url.lower().startswith("mqtts://") else {}
+    return Mqtt.parse(url, prefix or configured.topic_prefix, **also)
+
+
+def watched(
+    url: str | None, prefix: str | None, config: Path | None, settings: list[str] | None
+) -> "Broker":
+    """Return the broker to watch: --mqtt and --prefix win over the configuration."""
+    from streamer import config as configuration
+
+    found = configuration.load(config, settings or []).mqtt
+    if url is not None or found is None:
+        found = at(url or "mqtt://localhost:1883", found, prefix)
+    return replace(broker(found), prefix=prefix or found.topic_prefix)
+
+
+def sink(config: "Config", outbox: "Outbox | None") -> "MqttSink | None":
+    """Return where a node publishes, if that is configured."""
+    from streamer.sinks.home_assistant import HomeAssistant
+    from streamer.sinks.mqtt import MqttSink
+
+    if config.mqtt is None:
+        return None
+    to, discovery = broker(config.mqtt), config.mqtt.home_assistant
+    if discovery == "none":
+        return MqttSink(to, config.node, outbox)
+    cameras = [camera.name for camera in config.cameras]
+    home = HomeAssistant(to, config.node, discovery, cameras)
+    return MqttSink(to, config.node, outbox, home=home)

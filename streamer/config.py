@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import unquote, urlsplit
 
+import platformdirs
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -32,6 +33,7 @@ __all__ = [
     "Faces",
     "Metrics",
     "Mqtt",
+    "Spool",
     "Transcript",
     "Vad",
     "Video",
@@ -58,10 +60,17 @@ def _language(text: str) -> str:
     return text
 
 
+def _discovery_prefix(value: object) -> object:
+    if isinstance(value, bool):
+        return "homeassistant" if value else "none"
+    return value
+
+
 def _host_name() -> str:
     return re.sub(r"[^a-z0-9_-]", "-", socket.gethostname().lower())[:100] or "node"
 
 
+_CERTIFICATES = ("ca_file", "client_cert", "client_key")
 WHISPER_SIZES = ("tiny", "base", "small")
 _Real = Annotated[float, BeforeValidator(_no_truth)]
 _Whole = Annotated[int, BeforeValidator(_no_truth)]
@@ -198,8 +207,8 @@ class Transcript(_Section):
 
 
 class Mqtt(_Section):
-    """Where events are published. `credence replay` takes from here the topic prefix alone, and
-    the broker from `--mqtt`."""
+    """Where events are published. `credence replay` takes from here the topic prefix and the
+    certificates, and the broker from `--mqtt`."""
 
     url: Annotated[str, AfterValidator(lambda url: addresses.mqtt_url(url).geturl())]
     """`mqtt://user:password@host:1883`, or `mqtts://` for TLS (port 8883 unless given)."""
@@ -209,18 +218,35 @@ class Mqtt(_Section):
     """Wins over the one in `url`."""
     password: SecretStr | None = None
     """Wins over the one in `url`. Never shown."""
+    ca_file: Annotated[Path | None, PathUnless()] = None
+    """The authority, in PEM, that vouches for the broker of `mqtts://`; the system's, or those of
+    the variable `SSL_CERT_FILE`, unless given."""
+    client_cert: Annotated[Path | None, PathUnless()] = None
+    """The certificate, in PEM, that tells such a broker who this is."""
+    client_key: Annotated[Path | None, PathUnless()] = None
+    """Its key, in PEM, without a passphrase; unless it is in the file of the certificate."""
+    home_assistant: Annotated[
+        str, BeforeValidator(_discovery_prefix), AfterValidator(addresses.topic_prefix)
+    ] = "none"
+    """The discovery prefix of Home Assistant, where each camera then appears as a device; `true` is
+    the one it has unless changed, `homeassistant`. With `none` nothing is published for it."""
     swap_from: Annotated[str, PathUnless(("none",)), AfterValidator(addresses.path)] = "none"
     """The folder whose bundles a message on `engines/swap` may name, to let them judge instead.
     With `none` the node does not listen for such messages."""
 
     @classmethod
-    def parse(cls, url: str, topic_prefix: str = "credence") -> Self:
+    def parse(cls, url: str, topic_prefix: str = "credence", **also: Path | None) -> Self:
         """Read what was given as `--mqtt`; raise a ConfigError that does not repeat it."""
         try:
-            return cls(url=url, topic_prefix=topic_prefix)
+            return cls.model_validate({"url": url, "topic_prefix": topic_prefix, **also})
         except ValidationError as error:
             message = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise ConfigError([f"--mqtt: {message}"])
+
+    @property
+    def certificates(self) -> dict[str, Path | None]:
+        """The files of TLS, by their keys."""
+        return {key: getattr(self, key) for key in _CERTIFICATES}
 
     @property
     def host(self) -> str:
@@ -236,6 +262,18 @@ class Mqtt(_Section):
     def tls(self) -> bool:
         """Whether the connection is encrypted."""
         return urlsplit(self.url).scheme == "mqtts"
+
+    @model_validator(mode="after")
+    def _certificates_are_used(self) -> Self:
+        given = [key for key, path in self.certificates.items() if path]
+        problem = ""
+        if given and not self.tls:
+            problem = f"mqtt.{given[0]} needs a url that begins with mqtts://"
+        elif self.client_key and not self.client_cert:
+            problem = "mqtt.client_key needs mqtt.client_cert beside it"
+        if problem:
+            raise Clash(problem, (("mqtt", "url"), ("mqtt", given[-1]))).as_error()
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -255,6 +293,28 @@ class Mqtt(_Section):
         if password is not None and info.data.get("username", "") is None:
             raise ValueError("needs a username beside the password")
         return password
+
+
+class Spool(_Section):
+    """Where `credence run` keeps events on disk until the broker has them, and how many. What is
+    more, or older, is given up, the oldest first; the log says so."""
+
+    folder: Annotated[str, PathUnless(("auto",)), AfterValidator(addresses.path)] = "auto"
+    """Holds `spool.sqlite3`, for one node at a time. `auto` is `credence/NODE` in the folder of the
+    user's state: `~/.local/state` on Linux, unless `XDG_STATE_HOME` names another."""
+    resend_s: Annotated[_Real, Field(ge=0, le=3600)] = 60.0
+    """Seconds of acknowledgements before the last one, for which events are kept, to be sent again
+    when the connection breaks: a broker that is killed forgets what it had in memory."""
+    largest_mb: Annotated[_Whole, Field(ge=1, le=1_000_000)] = 256
+    """Megabytes of events that are kept at most. An event has about three kilobytes."""
+    oldest_h: Annotated[_Real, Field(gt=0, le=8760)] = 72.0
+    """Hours, while the node runs, for which an event waits for the broker."""
+
+    def path(self, node: str) -> Path:
+        """Return the file of a node."""
+        if self.folder == "auto":
+            return platformdirs.user_state_path("credence") / node / "spool.sqlite3"
+        return Path(self.folder) / "spool.sqlite3"
 
 
 class Metrics(_Section):
@@ -283,6 +343,7 @@ class Config(_Section):
     engines: Engines = Engines()
     transcript: Transcript = Transcript()
     mqtt: Mqtt | None = None
+    spool: Spool = Spool()
     metrics: Metrics = Metrics()
 
     @field_validator("cameras")

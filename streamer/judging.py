@@ -33,13 +33,14 @@ class Judging:
     batcher: Batcher | None = None
     """Live alone: a replay gives each window a batch of its own, so as to say the same again."""
 
-    def announcer(self, camera: str) -> Announcer:
-        """Return what numbers the events of a camera, for as long as the process lives."""
+    def announcer(self, camera: str, first: int = 0) -> Announcer:
+        """Return what numbers the events of a camera from ``first`` on, while the process lives."""
         return Announcer(
             self.config.node,
             camera,
             self.transcriber.hash if self.transcriber else None,
             self.config.transcript.publish,
+            first=first,
         )
 
     def close(self) -> None:

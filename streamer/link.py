@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import Final
 
 import aiomqtt
@@ -16,11 +17,20 @@ from aiomqtt.exceptions import MqttConnectError
 from paho.mqtt.reasoncodes import ReasonCode
 
 from streamer.broker import Broker, Client, HungUpError, RefusedError
+from streamer.tls import CertificateError
 
 _STEADY_S: Final = 60.0
 _UNSPECIFIED: Final = 0x80
 _UNSUPPORTED_PROTOCOL: Final = 0x84
 _BAD_LOGIN: Final = (0x86, 0x87)
+_CURES: Final = {
+    "certificate required": "it wants mqtt.client_cert and mqtt.client_key",
+    "alert handshake failure": "it wants mqtt.client_cert and mqtt.client_key",
+    "alert unknown ca": "it does not trust the authority of mqtt.client_cert",
+    "certificate expired": "mqtt.client_cert has expired",
+    "self-signed certificate": "name its authority as mqtt.ca_file",
+    "local issuer certificate": "name its authority as mqtt.ca_file",
+}
 
 log = structlog.get_logger()
 
@@ -33,6 +43,16 @@ def backoff(first_s: float = 1.0, longest_s: float = 60.0) -> Iterator[float]:
         delay_s = min(2 * delay_s, longest_s)
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A subscriber's place at a broker, which keeps what comes while it is away."""
+
+    identifier: str
+    """The same each time; at most 23 letters and digits."""
+    kept_s: int
+    """With MQTT 5; by 3.1.1 the broker decides."""
+
+
 class Link:
     """Keeps connected to one broker, with a fresh client each time, for ever."""
 
@@ -41,13 +61,15 @@ class Link:
         broker: Broker,
         *,
         will: aiomqtt.Will | None = None,
+        place: Place | None = None,
         delays: Callable[[], Iterator[float]] = backoff,
     ) -> None:
         self._broker, self._will, self._delays = broker, will, delays
         self._protocol = broker.newest
         # One name for all connections: the broker ends a half-open older one before its will can
         # contradict us. At most 23 letters and digits, as MQTT 3.1.1 promises no more.
-        self._identifier = f"credence{secrets.token_hex(6)}"
+        self._identifier = place.identifier if place else f"credence{secrets.token_hex(6)}"
+        self._kept_s = place.kept_s if place else 0
         self._told: str | None = None
         self.connected = False
         """Whether a session runs."""
@@ -94,7 +116,13 @@ class Link:
         return client
 
     def _client(self, protocol: ProtocolVersion) -> Client:
-        return Client(self._broker, protocol=protocol, identifier=self._identifier, will=self._will)
+        return Client(
+            self._broker,
+            protocol=protocol,
+            identifier=self._identifier,
+            will=self._will,
+            kept_s=self._kept_s,
+        )
 
     def _warn(self, reason: str) -> None:
         if reason == self._told:
@@ -111,6 +139,8 @@ def plain_reason(error: BaseException) -> str:
     match error, error.__cause__ or error.__context__:
         case RefusedError(), _:
             return str(error)
+        case HungUpError(alert=str() as alert), _:
+            return _tls_problem(alert)
         case HungUpError(), _:
             return "it hung up without an answer (does it expect TLS?)"
         case MqttConnectError(rc=ReasonCode() as code), _:
@@ -121,7 +151,9 @@ def plain_reason(error: BaseException) -> str:
         case _, ssl.SSLError() as problem:
             named = (getattr(problem, name, "") for name in ("verify_message", "reason"))
             detail = next(filter(None, named), problem.args[-1])  # Python's own have no reason
-            return f"TLS problem: {detail}"
+            return _tls_problem(detail)
+        case _, CertificateError() as problem:
+            return str(problem)
         case _, ConnectionRefusedError():
             return "connection refused (is a broker running there?)"
         case _, TimeoutError():
@@ -132,6 +164,12 @@ def plain_reason(error: BaseException) -> str:
             return f"it ended the connection: {code}"
         case _:
             return "the connection was lost"
+
+
+def _tls_problem(detail: str) -> str:
+    said = detail.lower().replace("_", " ")
+    cure = next((cure for part, cure in _CURES.items() if part in said), "")
+    return "; ".join(filter(None, (f"TLS problem: {detail}", cure)))
 
 
 def _refuses_v5(error: aiomqtt.MqttError) -> bool:

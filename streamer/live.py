@@ -8,7 +8,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -20,7 +19,6 @@ from av.container import InputContainer
 from av.stream import Stream
 
 from engines.errors import CredenceError
-from engines.processors import processors
 from streamer.addresses import Address
 from streamer.backlog import Backlog
 from streamer.decode import Decoder, Sampling, Tracks, find_tracks, paced, plain
@@ -38,13 +36,6 @@ _BACK_S = 10.0
 _REST_S = 0.1
 _WAITED_S = 0.002
 """A packet that was waited for longer was the last one that there was, or the machine is busy."""
-_GULP = 32
-"""Packets that are taken at a time, at most."""
-
-_turns = threading.Semaphore(processors())
-"""More threads than processors that decode at a time only keep each other waiting."""
-_TURN_S = 0.5
-"""A turn is waited for no longer: no camera waits for another that hangs."""
 
 
 class CameraError(CredenceError):
@@ -88,12 +79,8 @@ class Live:
                 said = f"{self.decoder} does not decode its pictures, the processor does"
                 log.warning(f"camera {self.camera}: {said}")
             decoder, watch = self._decoder(container, tracks), self.watch()
-            for packets in self._gulps(container, tracks, stop):
-                with _turn():
-                    media = [item for packet in packets for item in decoder.feed(packet)]
-                for item in media:
-                    if stop.is_set():
-                        return
+            for packet in self._packets(container, tracks, stop):
+                for item in decoder.feed(packet):
                     if isinstance(item, VideoFrame) and (notice := watch.look(item)):
                         yield notice
                     if isinstance(item, Epoch) or item.pts_s >= 0:  # before is no place
@@ -119,17 +106,15 @@ class Live:
         name = f"camera {self.camera}"
         return Decoder(name, tracks, self.sampling, begin, zero_s=zero_s, back_s=_BACK_S)
 
-    def _gulps(
+    def _packets(
         self, container: InputContainer, tracks: Tracks, stop: threading.Event
-    ) -> Iterator[list["av.Packet[Stream]"]]:
+    ) -> Iterator["av.Packet[Stream]"]:
         """Yield packets until told to stop, or to the end of a file.
 
         Where the sender or the kernel keeps what comes meanwhile, several are taken at a time:
         a processor that wakes up for each one spends half as much again on it.
         """
         any_came, backlog, first = False, Backlog(), tracks.all[0]
-        gulp: list[av.Packet[Stream]] = []
-        most = _GULP if self.address.buffered else 1
         try:
             asked_s = time.monotonic()
             for packet in container.demux(tracks.all):
@@ -141,17 +126,12 @@ class Live:
                     return
                 if packet.size or any_came:
                     any_came = True
-                    gulp.append(packet)
-                if waited or len(gulp) >= most:
-                    yield gulp
-                    gulp = []
-                    if waited and self.address.buffered and not backlog.behind:
-                        stop.wait(_REST_S)
+                    yield packet
+                if waited and self.address.buffered and not backlog.behind:
+                    stop.wait(_REST_S)
                 asked_s = time.monotonic()
         except av.FFmpegError as error:
-            yield gulp
             raise CameraError(self.camera, f"the connection was lost ({_reason(error)})") from None
-        yield gulp
         if not self.address.ends:
             raise CameraError(self.camera, "it ended the connection" if any_came else _EMPTY)
 
@@ -170,16 +150,6 @@ class Live:
             problem = _SILENT if silent else _why(error, address)
         # Outside of the handler: what FFmpeg raised holds the address with its password.
         raise CameraError(self.camera, problem)
-
-
-@contextmanager
-def _turn() -> Iterator[None]:
-    had = _turns.acquire(timeout=_TURN_S)
-    try:
-        yield
-    finally:
-        if had:
-            _turns.release()
 
 
 @cache

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
@@ -20,7 +20,9 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
 from engines.runtime import Batch, Outputs, Runtime
@@ -88,7 +90,12 @@ class Metrics:
         )
         self.cameras = {name: CameraMetrics(name, self) for name in cameras}
 
-    def follow(self, connected: Callable[[], bool], waiting: Callable[[], int]) -> None:
+    def follow(
+        self,
+        connected: Callable[[], bool],
+        waiting: Callable[[], int],
+        lost: Callable[[], Mapping[str, int]],
+    ) -> None:
         """Also tell how a broker is doing, where one is configured."""
         broker = Gauge(
             "credence_broker_connected", "1 while the broker is connected.", registry=self._registry
@@ -98,6 +105,7 @@ class Metrics:
             "credence_outbox_events", "Events that wait for the broker.", registry=self._registry
         )
         outbox.set_function(waiting)
+        self._registry.register(_Lost(lost))
 
     def timed(self, ensemble: Ensemble) -> Ensemble:
         """Have the calls of an ensemble's engines timed; those that are already stay the same."""
@@ -116,6 +124,20 @@ class Metrics:
     def reading(self) -> "Reading":
         """Return everything as it stands. Blocks, as `page`."""
         return Reading([sample for each in self._registry.collect() for sample in each.samples])
+
+
+class _Lost(Collector):
+    """Counted elsewhere, read here."""
+
+    def __init__(self, lost: Callable[[], Mapping[str, int]]) -> None:
+        self._lost = lost
+
+    def collect(self) -> Iterable[Metric]:
+        says = "Events that never reach the broker."
+        lost = CounterMetricFamily("credence_events_lost", says, labels=["reason"])
+        for reason, count in self._lost().items():
+            lost.add_metric([reason], count)
+        return [lost]
 
 
 @dataclass(frozen=True, slots=True)

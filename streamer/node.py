@@ -137,8 +137,9 @@ class _Running:
     ) -> None:
         self.name = settings.name
         self._node, self._finder, self._worker, self._sinks = node, finder, worker, sinks
+        first = sinks.mqtt.next_sequence(settings.name) if sinks.mqtt else 0
+        self._announcer: Announcer = node.judging.announcer(settings.name, first)
         self._metrics = node.metrics.cameras[settings.name]
-        self._announcer: Announcer = node.judging.announcer(settings.name)
         self._address = settings.address
         video = node.judging.config.video
         sampling = Sampling(video.sample_every_s, finder.small_px)
@@ -268,7 +269,8 @@ async def _take_leave(mqtt: MqttSink, publishing: "asyncio.Task[None]") -> None:
             await mqtt.close()
     except TimeoutError:
         if mqtt.waiting:
-            log.warning("the broker is away; events were given up", events=mqtt.waiting)
+            fate = "wait for the next start" if mqtt.lasting else "were given up"
+            log.warning(f"the broker is away; events {fate}", events=mqtt.waiting)
         publishing.cancel()
 
 

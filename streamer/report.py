@@ -7,27 +7,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Annotated, Final, Self
+from typing import Final
 
 import structlog
-from pydantic import AfterValidator, BaseModel, ConfigDict, NonNegativeInt
 
-from engines.manifest import Modality
 from streamer import endpoint
-from streamer.ensemble import Ensemble
-from streamer.event import WindowKind
 from streamer.judging import Judging
 from streamer.metrics import (
     CONTENT_TYPE,
-    CameraMetrics,
     Metrics,
-    Reading,
-    Reason,
-    State,
-    percentile_99,
-    release,
 )
 from streamer.sinks.mqtt import MqttSink
+from streamer.stats import CameraStats, NodeInfo, NodeStats
+from streamer.topics import INFO, STATS
 from streamer.worker import Worker
 
 log = structlog.get_logger()
@@ -36,115 +28,6 @@ STATS_S: Final = 30.0
 """Stats are published so often."""
 STUCK_S: Final = 30.0
 """A thread whose call takes longer is not healthy; a window takes a fraction of a second."""
-
-Seconds = Annotated[float, AfterValidator(lambda value: round(value, 3))]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", json_schema_serialization_defaults_required=True
-    )
-
-
-class EngineInfo(_Part):
-    """An engine that judges."""
-
-    name: str
-    hash: str
-    """As in events."""
-    runs_on: str
-    """What runs it here, such as `onnxruntime cpu`."""
-
-
-class PolicyInfo(_Part):
-    """What decides which verdicts are trusted."""
-
-    name: str
-    hash: str
-    """As in events."""
-
-
-class NodeInfo(_Part):
-    """What a node is."""
-
-    node: str
-    version: str
-    """Of Credence."""
-    started: datetime
-    cameras: tuple[str, ...]
-    engines: dict[Modality, EngineInfo]
-    policy: PolicyInfo
-    transcriber: str | None
-    """The hash of the Whisper model that listens; null without one."""
-
-    @classmethod
-    def of(cls, judging: Judging, started: datetime) -> Self:
-        """Describe who judges now."""
-        ensemble, config = judging.panel.sitting, judging.config
-        return cls(
-            node=config.node,
-            version=release(),
-            started=started,
-            cameras=tuple(camera.name for camera in config.cameras),
-            engines=_engines(ensemble),
-            policy=PolicyInfo(name=ensemble.policy.name, hash=ensemble.policy.hash),
-            transcriber=judging.transcriber.hash if judging.transcriber else None,
-        )
-
-
-def _engines(ensemble: Ensemble) -> dict[Modality, EngineInfo]:
-    return {
-        kind: EngineInfo(name=one.manifest.name, hash=one.hash, runs_on=one.runtime.name)
-        for kind, one in ensemble.engines.items()
-    }
-
-
-class CameraStats(_Part):
-    """What one camera has come to since the node started."""
-
-    state: State
-    """`backing_off`: it was lost, or could not be reached, and is tried again."""
-    reconnects: NonNegativeInt
-    dropped: dict[Reason, NonNegativeInt]
-    """Pictures and pieces of sound that were not looked at, by reason."""
-    windows: dict[WindowKind, NonNegativeInt]
-    """Windows that were judged, by kind."""
-    events: NonNegativeInt
-    age_last_s: Seconds | None
-    """From the end of the window to its event being taken by every output; null without one."""
-    age_p99_s: Seconds | None
-    """What 99 % of the last 1000 events do not exceed."""
-
-    @classmethod
-    def of(cls, camera: CameraMetrics, reading: Reading) -> Self:
-        """Sum up a camera."""
-        name, ages_s = camera.name, list(camera.ages_s)
-        return cls.model_validate(
-            {
-                "state": camera.state,
-                "reconnects": reading.total("credence_reconnects_total", camera=name),
-                "dropped": reading.by("reason", "credence_media_dropped_total", camera=name),
-                "windows": reading.by("kind", "credence_windows_total", camera=name),
-                "events": reading.total("credence_events_total", camera=name),
-                "age_last_s": ages_s[-1] if ages_s else None,
-                "age_p99_s": percentile_99(ages_s),
-            }
-        )
-
-
-class NodeStats(_Part):
-    """How a node is doing."""
-
-    time: datetime
-    uptime_s: Seconds
-    waiting: NonNegativeInt
-    """Events that the broker has not acknowledged."""
-    cpu: Annotated[float, AfterValidator(lambda value: round(value, 3))] | None
-    """Processor cores that it kept busy since the stats before; null where the system does not
-    tell."""
-    memory_bytes: NonNegativeInt | None
-    """Resident; null where the system does not tell."""
-    cameras: dict[str, CameraStats]
 
 
 @dataclass(eq=False)
@@ -165,7 +48,7 @@ class Reporter:
         self._reader = Worker("metrics")
         self._news = asyncio.Event()
         if mqtt := self.mqtt:
-            self.metrics.follow(lambda: mqtt.connected, lambda: mqtt.waiting)
+            self.metrics.follow(lambda: mqtt.connected, lambda: mqtt.waiting, lambda: mqtt.lost)
 
     def again(self) -> None:
         """Publish at once: what the node is has changed."""
@@ -187,9 +70,9 @@ class Reporter:
         while True:
             self._news.clear()
             info = NodeInfo.of(self.judging, self._started)
-            mqtt.retain(info.model_dump_json().encode(), "info")
+            mqtt.retain(info.model_dump_json().encode(), INFO)
             stats = await self._stats(mqtt)
-            mqtt.retain(stats.model_dump_json().encode(), "stats")
+            mqtt.retain(stats.model_dump_json().encode(), STATS)
             try:
                 async with asyncio.timeout(STATS_S):
                     await self._news.wait()

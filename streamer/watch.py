@@ -1,14 +1,15 @@
 """`credence watch`: what a broker's cameras say, each event once, to whatever shows it."""
 
+import hashlib
 from collections.abc import Callable, Hashable, Iterator
 from typing import Final, Protocol
 
 from aiomqtt import Message
 from pydantic import ValidationError
 
-from streamer.broker import Broker, Client
+from streamer.broker import KEPT_S, Broker, Client
 from streamer.event import EmotionEvent
-from streamer.link import Link, backoff
+from streamer.link import Link, Place, backoff
 from streamer.looks import printable
 
 _REMEMBERED: Final = 4096
@@ -33,24 +34,40 @@ async def watch(
     *,
     node: str = "+",
     camera: str = "+",
+    since: str | None = None,
     delays: Callable[[], Iterator[float]] = backoff,
 ) -> None:
-    """Show every event of the node and camera until cancelled; `+` is any."""
+    """Show every event of the node and camera until cancelled; `+` is any.
+
+    With ``since``, a name, begin with those that came since this was last called by that name for
+    the same cameras; events shown are acknowledged, and so come once.
+    """
     inbox = Inbox(broker.prefix, view)
+    place = (
+        Place(_identifier(since, broker.prefix, node, camera), KEPT_S)
+        if since is not None
+        else None
+    )
 
     async def session(client: Client) -> None:
-        await client.listen(
-            broker.topic(node, "availability"),
-            broker.topic(node, camera, "status"),
-            broker.topic(node, camera, "event"),
-        )
+        if since is not None and not client.has_place:
+            view.note(f"the broker keeps no place for {printable(since)} yet; it does from now on")
+        # Not kept for who is away: what was is told anew by what is retained.
+        presence = broker.topic(node, "availability"), broker.topic(node, camera, "status")
+        await client.listen(*presence, qos=0)
+        await client.listen(broker.topic(node, camera, "event"))
         async for message in client.received():
             inbox.take(message)
 
     try:
-        await Link(broker, delays=delays).hold(session)
+        await Link(broker, place=place, delays=delays).hold(session)
     finally:
         inbox.sum_up()
+
+
+def _identifier(*parts: str) -> str:
+    """Return the name of a place: another one for other cameras, as a place has its topics."""
+    return f"credence{hashlib.sha256('/'.join(parts).encode()).hexdigest()[:15]}"
 
 
 class Inbox:

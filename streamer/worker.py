@@ -51,6 +51,13 @@ class Worker:
         """Let the thread end after the calls that wait."""
         self._calls.put(None)
 
+    def finished(self, within_s: float) -> bool:
+        """Close, wait for the calls that wait, and say whether all came to their end. Blocks."""
+        self.close()
+        if self._thread.ident is not None:
+            self._thread.join(within_s)
+        return not self._thread.is_alive()
+
     def _run(self) -> None:
         while (call := self._calls.get()) is not None:
             self._began_s = time.monotonic()

@@ -14,7 +14,7 @@ from engines.quality import MEASURES
 from engines.verdict import open_policy, read_off
 from streamer.event import EmotionEvent
 from streamer.metrics import Metrics
-from streamer.report import NodeInfo, NodeStats
+from streamer.stats import NodeInfo, NodeStats
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -48,7 +48,7 @@ def test_events_say_what_every_measure_means() -> None:
 
 def test_operations_say_what_every_metric_means() -> None:
     metrics = Metrics(["door"])
-    metrics.follow(lambda: True, lambda: 0)
+    metrics.follow(lambda: True, lambda: 0, lambda: {"size": 0})
     metrics.engine.labels("face")
     counted = {
         _counted(sample.name): tuple(sorted(sample.labels.keys() - {"le"}))

@@ -2,23 +2,34 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 import aiomqtt
 import structlog
 
 from streamer.broker import Broker, Client, RefusedError
-from streamer.event import CONTENT_TYPE, EmotionEvent
+from streamer.event import EmotionEvent
 from streamer.link import Link, backoff
-from streamer.sinks.outbox import Outbox
+from streamer.sinks.home_assistant import HomeAssistant, TrustedEvent
+from streamer.sinks.outbox import Letter, MemoryOutbox, Outbox
 from streamer.spoken import Spoken
-from streamer.state import CameraState
+from streamer.topics import (
+    AVAILABILITY,
+    DISCOVERY,
+    EVENT,
+    STATE,
+    STATUS,
+    SWAPPED,
+    TRANSCRIPT,
+    TRUSTED,
+    Topic,
+)
 
 _ONLINE: Final = b"online"
 _OFFLINE: Final = b"offline"
-_JSON: Final = "application/json"
 _COMMANDS: Final = 16
 """So many commands, and so many answers, wait; more are dropped."""
 
@@ -28,43 +39,62 @@ log = structlog.get_logger()
 @dataclass(frozen=True, slots=True)
 class _Retained:
     payload: bytes
-    content_type: str = ""
+    of: Topic
 
 
 class MqttSink:
     """Publishes events, camera by camera in order, each at least once.
 
-    `run` does the work and must be running, or about to, wherever another method waits. At most
-    ``limit`` events wait in memory; one leaves only when the broker has acknowledged it.
+    `run` does the work and must be running, or about to, wherever another method waits. Events
+    wait in the outbox, in memory unless one is given, until the broker has acknowledged them.
     """
 
     def __init__(
         self,
         broker: Broker,
         node: str,
+        outbox: Outbox | None = None,
         *,
-        limit: int = 256,
         delays: Callable[[], Iterator[float]] = backoff,
+        home: HomeAssistant | None = None,
     ) -> None:
-        self._broker, self._node = broker, node
+        self.broker = broker
+        self._node, self._home = node, home
         self._availability = broker.topic(node, "availability")
         will = aiomqtt.Will(self._availability, _OFFLINE, qos=1, retain=True)
         self._link = Link(broker, will=will, delays=delays)
-        self._outbox = Outbox(limit)
+        self._outbox = MemoryOutbox() if outbox is None else outbox
         self._cameras: set[str] = set()
         self._retained: dict[str, _Retained] = {}
         self._unsaid: dict[str, None] = {}
+        self._told_home: dict[str, int] = {}
         self._partials: dict[str, Spoken] = {}
         self._commands: dict[str, asyncio.Queue[bytes]] = {}
         self._answers: deque[tuple[str, bytes]] = deque(maxlen=_COMMANDS)
         self._something_to_say = asyncio.Event()
         self._closing = False
         self._stopped = asyncio.Event()
+        if home:
+            self._announce(home.devices)
 
     @property
     def waiting(self) -> int:
         """Events that the broker has not acknowledged."""
         return len(self._outbox)
+
+    @property
+    def lasting(self) -> bool:
+        """Whether events that wait survive the process."""
+        return self._outbox.lasting
+
+    @property
+    def lost(self) -> Mapping[str, int]:
+        """How many events never reach the broker, since the start, by reason."""
+        return self._outbox.lost
+
+    def next_sequence(self, camera: str) -> int:
+        """Return the `sequence` of the next event of a camera."""
+        return self._outbox.next_sequence(camera)
 
     @property
     def connected(self) -> bool:
@@ -82,7 +112,7 @@ class MqttSink:
             self._stopped.set()
 
     async def put(self, event: EmotionEvent) -> None:
-        """Take one event; wait while as many as the limit are unacknowledged."""
+        """Take one event, as the outbox does."""
         await self._outbox.put(event)
 
     def partial(self, spoken: Spoken) -> None:
@@ -97,21 +127,20 @@ class MqttSink:
         """
         self._cameras.add(camera)
         state = _ONLINE if online else _OFFLINE
-        self._retain(camera, "status", _Retained(state + f": {why}".encode() if why else state))
+        self._retain(camera, "status", state + f": {why}".encode() if why else state, STATUS)
 
-    def retain(self, payload: bytes, *levels: str) -> None:
-        """Keep JSON on a topic of this node; while the broker is away only the newest is kept."""
-        topic = self._broker.topic(self._node, *levels)
-        self._keep(topic, _Retained(payload, _JSON))
+    def retain(self, payload: bytes, of: Topic) -> None:
+        """Keep JSON on a topic of the node itself; while the broker is away only the newest."""
+        self._keep(self.broker.topic(self._node, of.name), _Retained(payload, of))
 
     def commands(self, *levels: str) -> "asyncio.Queue[bytes]":
         """Return where the messages on a topic of this node will be put; before `run`."""
-        topic = self._broker.topic(self._node, *levels)
+        topic = self.broker.topic(self._node, *levels)
         return self._commands.setdefault(topic, asyncio.Queue(_COMMANDS))
 
     def answer(self, payload: bytes, *levels: str) -> None:
         """Publish JSON once on a topic of this node. Only the newest wait for a broker."""
-        self._answers.append((self._broker.topic(self._node, *levels), payload))
+        self._answers.append((self.broker.topic(self._node, *levels), payload))
         self._something_to_say.set()
 
     async def close(self) -> None:
@@ -124,7 +153,7 @@ class MqttSink:
         await self._stopped.wait()
 
     async def _session(self, client: Client) -> None:
-        await client.send(self._availability, _ONLINE, retain=True)
+        await client.send(self._availability, _ONLINE, AVAILABILITY.delivery)
         await client.subscribe(self._availability, qos=1)
         await self._listen(client)
         self._outbox.rewind()
@@ -139,11 +168,11 @@ class MqttSink:
             watch.cancel()
 
     async def _listen(self, client: Client) -> None:
-        try:
-            for topic in self._commands:
+        for topic in (*self._commands, *(self._home.filters if self._home else ())):
+            try:
                 await client.listen(topic)
-        except RefusedError as error:
-            log.warning(f"no commands come by the broker: {error}")
+            except RefusedError as error:
+                log.warning(f"nothing comes by the broker: {error}")
 
     async def _stay_online(self, client: Client) -> None:
         """Contradict a late last will of an earlier connection; raise MqttError on a loss.
@@ -151,10 +180,13 @@ class MqttSink:
         Also passes commands on.
         """
         async for message in client.messages:
-            if commands := self._commands.get(str(message.topic)):
+            topic = str(message.topic)
+            if commands := self._commands.get(topic):
                 self._take_command(commands, message)
+            elif topic != self._availability and self._home:
+                self._announce(self._home.answer(topic, message.payload, message.retain))
             elif message.payload == _OFFLINE and not self._closing:
-                await client.send(self._availability, _ONLINE, retain=True)
+                await client.send(self._availability, _ONLINE, AVAILABILITY.delivery)
 
     def _take_command(self, commands: "asyncio.Queue[bytes]", message: aiomqtt.Message) -> None:
         # A retained one would be obeyed again after each connection.
@@ -169,30 +201,42 @@ class MqttSink:
             while taken := await self._outbox.take():
                 tasks.create_task(self._deliver(client, *taken), name="mqtt event")
 
-    async def _deliver(self, client: Client, number: int, event: EmotionEvent) -> None:
-        camera = event.data.camera
-        topic = self._broker.topic(self._node, camera, "event")
-        await client.send(topic, event.model_dump_json().encode(), content_type=CONTENT_TYPE)
-        if spoken := Spoken.of(event):
-            self._partials.pop(camera, None)
-            await self._send_spoken(client, spoken)
+    async def _deliver(self, client: Client, number: int, letter: Letter) -> None:
+        topic = self.broker.topic(self._node, letter.camera, "event")
+        await client.send(topic, letter.event, EVENT.delivery)
+        if self._home:
+            await self._tell_home(client, letter)
+        if letter.spoken:
+            self._partials.pop(letter.camera, None)
+            await self._send_spoken(client, letter.camera, letter.spoken)
         await self._outbox.acknowledge(number)
-        if event.data.phase == "final":
-            state = CameraState.of(event).model_dump_json().encode()
-            self._retain(camera, "state", _Retained(state, _JSON))
+        if letter.state:
+            self._retain(letter.camera, "state", letter.state, STATE)
 
-    async def _send_spoken(self, client: Client, spoken: Spoken) -> None:
-        topic = self._broker.topic(self._node, spoken.camera, "transcript")
-        await client.send(topic, spoken.model_dump_json().encode(), content_type=_JSON)
+    async def _tell_home(self, client: Client, letter: Letter) -> None:
+        if not letter.state or letter.sequence <= self._told_home.get(letter.camera, -1):
+            return  # an event sent again is no reason to act again
+        if told := TrustedEvent.read(letter.event, datetime.now(UTC)):
+            topic = self.broker.topic(self._node, letter.camera, "home_assistant")
+            await client.send(topic, told.model_dump_json().encode(), TRUSTED.delivery)
+            self._told_home[letter.camera] = letter.sequence
 
-    def _retain(self, camera: str, leaf: str, message: _Retained) -> None:
-        self._keep(self._broker.topic(self._node, camera, leaf), message)
+    async def _send_spoken(self, client: Client, camera: str, spoken: bytes) -> None:
+        topic = self.broker.topic(self._node, camera, "transcript")
+        await client.send(topic, spoken, TRANSCRIPT.delivery)
+
+    def _retain(self, camera: str, leaf: str, payload: bytes, of: Topic) -> None:
+        self._keep(self.broker.topic(self._node, camera, leaf), _Retained(payload, of))
 
     def _keep(self, topic: str, message: _Retained) -> None:
         if self._retained.get(topic) == message:
             return
         self._retained[topic] = message
         self._say_again([topic])
+
+    def _announce(self, devices: Mapping[str, bytes]) -> None:
+        self._retained |= {t: _Retained(payload, DISCOVERY) for t, payload in devices.items()}
+        self._say_again(devices)
 
     def _say_again(self, topics: Iterable[str]) -> None:
         self._unsaid.update(dict.fromkeys(topics))
@@ -205,22 +249,22 @@ class MqttSink:
             self._something_to_say.clear()
             await self._say(client)
             while self._answers:
-                await client.send(*self._answers.popleft(), content_type=_JSON)
+                await client.send(*self._answers.popleft(), SWAPPED.delivery)
             while self._partials:
-                _, spoken = self._partials.popitem()
-                await self._send_spoken(client, spoken)
+                camera, spoken = self._partials.popitem()
+                await self._send_spoken(client, camera, spoken.model_dump_json().encode())
 
     async def _say(self, client: Client) -> None:
         while self._unsaid:
             topic = next(iter(self._unsaid))
             said = self._retained[topic]
-            await client.send(topic, said.payload, retain=True, content_type=said.content_type)
+            await client.send(topic, said.payload, said.of.delivery)
             del self._unsaid[topic]
             if self._retained[topic] is not said:
                 self._say_again([topic])
 
     async def _take_leave(self, client: Client) -> None:
         for camera in self._cameras:
-            self._retain(camera, "status", _Retained(_OFFLINE))
+            self._retain(camera, "status", _OFFLINE, STATUS)
         await self._say(client)
-        await client.send(self._availability, _OFFLINE, retain=True)
+        await client.send(self._availability, _OFFLINE, AVAILABILITY.delivery)

@@ -2,9 +2,11 @@
 
 import asyncio
 import shutil
+import signal
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from itertools import repeat
@@ -80,6 +82,15 @@ class Mosquitto:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def save(self, store: Path) -> None:
+        """Let it write its store, and wait until it has."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGUSR1)
+        until_s = time.monotonic() + 5
+        while not store.exists():
+            assert time.monotonic() < until_s, "mosquitto did not save"
+            time.sleep(0.01)
 
     @staticmethod
     def _read(process: "subprocess.Popen[str]", running: threading.Event) -> None:

@@ -108,4 +108,4 @@ async def test_a_broker_that_lets_nobody_listen_still_gets_events(
     async with node(broker, tmp_path) as lab:
         async with asyncio.timeout(5):
             await listens(lab, make_event)
-    assert "no commands come by the broker: it does not let this user" in capsys.readouterr().out
+    assert "nothing comes by the broker: it does not let this user" in capsys.readouterr().out

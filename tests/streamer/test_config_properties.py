@@ -7,7 +7,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streamer.config import Camera, Config, ConfigError, Mqtt, Vad, Windows
+from streamer.config import Camera, Config, ConfigError, Mqtt, Spool, Vad, Windows
 from tests.streamer.cams import outcome
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +23,7 @@ KEYS = [
     *Vad.model_fields,
     *Windows.model_fields,
     *Mqtt.model_fields,
+    *Spool.model_fields,
     *Camera.model_fields,
     "vda",
     "<<",

@@ -1,6 +1,7 @@
 """The link to a broker that is old, silent, forbidding or not what it seems."""
 
 import asyncio
+import socket
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -8,9 +9,11 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from streamer.broker import Broker
+from streamer.broker import Broker, Client
 from streamer.link import backoff
 from streamer.sinks.mqtt import MqttSink
+from streamer.tls import Tls
+from streamer.topics import EVENT
 from tests.streamer.broker import (
     V5_HUNG_UP_ON,
     V5_REFUSED_AS_5,
@@ -88,7 +91,7 @@ async def test_unknown_host_is_said() -> None:
 
 
 async def test_plain_text_where_tls_was_asked_for_is_said(broker: Broker) -> None:
-    said = await _first_warning(replace(broker, tls=True))
+    said = await _first_warning(replace(broker, tls=Tls()))
     assert "TLS problem: it did not answer as TLS does; trying" in said
 
 
@@ -98,7 +101,7 @@ async def test_tls_wants_a_certificate_that_it_can_check(
     certificate = _certificate(tmp_path)
     settings = f"certfile {certificate}\nkeyfile {tmp_path}/key.pem\n"
     mosquitto = Mosquitto(tmp_path, settings=settings).start()
-    encrypted = replace(mosquitto.address, tls=True)
+    encrypted = replace(mosquitto.address, tls=Tls())
     assert "TLS problem: self-signed certificate" in await _first_warning(encrypted)
     assert "hung up" in await _first_warning(mosquitto.address)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
@@ -150,3 +153,15 @@ def _certificate(folder: Path) -> Path:
     )
     subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
     return folder / "certificate.pem"
+
+
+async def test_socket_that_is_closed_before_it_is_watched_is_no_error(broker: Broker) -> None:
+    complaints: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, about: complaints.append(about))
+    async with Client(broker) as client:
+        gone = socket.socket()
+        client._on_socket_register_write(client._client, None, gone)
+        gone.close()
+        await asyncio.sleep(0)
+        await client.send(f"{broker.prefix}/x", b"x", EVENT.delivery)
+    assert complaints == []

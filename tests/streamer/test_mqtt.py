@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 from aiomqtt import Client, Message
 
-from streamer.broker import Broker
+from streamer.broker import KEPT_S, Broker
 from streamer.event import CONTENT_TYPE
 from streamer.sinks.mqtt import MqttSink
 from streamer.sinks.outbox import OutboxClosedError
@@ -21,7 +21,7 @@ SCHEMA = json.loads((Path(__file__).parents[2] / "docs/events.schema.json").read
 
 NODE = """
 import asyncio, sys
-from streamer.broker import Broker
+from streamer.broker import KEPT_S, Broker
 from streamer.sinks.mqtt import MqttSink
 
 async def main():
@@ -45,7 +45,11 @@ async def test_event_reaches_a_subscriber_byte_for_byte(
     assert (message.qos, message.retain) == (1, False)
     assert message.properties is not None
     properties = message.properties.json()  # type: ignore[no-untyped-call]
-    assert properties == {"ContentType": CONTENT_TYPE, "PayloadFormatIndicator": 1}
+    assert properties == {
+        "ContentType": CONTENT_TYPE,
+        "PayloadFormatIndicator": 1,
+        "MessageExpiryInterval": KEPT_S,
+    }
     jsonschema.validate(json.loads(message.payload), SCHEMA)
 
 

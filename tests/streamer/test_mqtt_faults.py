@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from streamer.broker import Broker
 from streamer.sinks.mqtt import MqttSink
+from streamer.sinks.outbox import MemoryOutbox
 from tests.streamer.broker import (
     Attempts,
     Mosquitto,
@@ -116,7 +117,7 @@ async def test_broker_killed_in_mid_flight_gets_each_event(
 async def test_full_queue_makes_its_writer_wait(
     broker: Broker, proxy: Proxy, make_event: MakeEvent
 ) -> None:
-    sink = MqttSink(proxy.address, "lab", limit=2, delays=Attempts())
+    sink = MqttSink(proxy.address, "lab", MemoryOutbox(2), delays=Attempts())
     async with running(sink.run()):
         await sink.put(make_event(n=0))
         await sink.put(make_event(n=1))

@@ -22,8 +22,8 @@ from streamer.endpoint import opened
 from streamer.event import EmotionEvent
 from streamer.metrics import Reading
 from streamer.node import Node
-from streamer.report import NodeInfo, NodeStats
 from streamer.sinks.mqtt import MqttSink
+from streamer.stats import NodeInfo, NodeStats
 from tests.media import write_media
 from tests.rtsp import RtspServer
 from tests.streamer.broker import Attempts, Mosquitto, free_port, listening

@@ -3,13 +3,15 @@
 import asyncio
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import repeat
 
 import aiomqtt
 import pytest
-from aiomqtt import Message
+from aiomqtt import Message, ProtocolVersion
 
 from streamer.broker import Broker
+from streamer.event import EmotionEvent
 from streamer.lines import Lines, Payloads
 from streamer.sinks.mqtt import MqttSink
 from streamer.watch import Inbox, Recent, watch
@@ -146,3 +148,72 @@ async def _both(lines: Stream, *expected: str) -> None:
 def message(topic: str, payload: object) -> Message:
     text = payload if isinstance(payload, str) else payload.model_dump_json()  # type: ignore[attr-defined]
     return Message(topic, text.encode(), qos=1, retain=False, mid=1, properties=None)
+
+
+class DiesAt(Payloads):
+    """Ends like a watcher that is killed while it shows an event."""
+
+    def __init__(self, out: Stream, notices: Stream, fatal: str = "") -> None:
+        super().__init__(out, notices)
+        self._fatal = fatal
+
+    def event(self, name: str, event: EmotionEvent, payload: bytes) -> None:
+        if event.id == self._fatal:
+            raise EOFError
+        super().event(name, event, payload)
+
+
+@pytest.mark.parametrize("newest", [ProtocolVersion.V311, ProtocolVersion.V5])
+async def test_since_shows_what_was_missed_once_and_in_order(
+    mosquitto: Mosquitto, make_event: MakeEvent, newest: ProtocolVersion
+) -> None:
+    broker = replace(mosquitto.start().address, newest=newest)
+
+    async def publish(*events: EmotionEvent) -> None:
+        sink = MqttSink(broker, "lab")
+        async with running(sink.run()):
+            for event in events:
+                await sink.put(event)
+            await sink.close()
+
+    async def shown(count: int, since: str | None = "desk", camera: str = "+") -> list[str]:
+        """Watch until so many events have come, and no more; return their ids."""
+        out, notices = Stream(), Stream()
+        watching = watch(broker, Payloads(out, notices), camera=camera, since=since)
+        async with asyncio.timeout(10), running(watching):
+            while "node lab is" not in await notices.next():
+                pass
+            events = [EmotionEvent.model_validate_json(await out.next()) for _ in range(count)]
+        assert out.empty()
+        return [event.id for event in events]
+
+    events = [make_event(n=n) for n in range(301)]
+    ids = [event.id for event in events]
+    await publish(events[0])
+    assert await shown(0) == [], "nobody had asked to keep it"
+    await publish(*events[:300])
+    assert await shown(0, since=None) == await shown(0, since="hall") == []
+    assert await shown(0, camera="door") == [], "other cameras are another place"
+    out = Stream()
+    with pytest.raises(EOFError):
+        await watch(broker, DiesAt(out, Stream(), fatal=ids[200]), since="desk")
+    first = [EmotionEvent.model_validate_json(await out.next()).id for _ in range(200)]
+    assert (first, out.empty()) == (ids[:200], True)
+    await publish(events[300])
+    assert await shown(101) == ids[200:]
+    assert await shown(0) == []
+
+
+async def test_since_outlives_the_broker(mosquitto: Mosquitto, make_event: MakeEvent) -> None:
+    broker = mosquitto.start().address
+    out, notices = Stream(), Stream()
+    sink = MqttSink(broker, "lab", delays=quickly)
+    watching = watch(broker, Lines(out, notices), since="desk", delays=quickly)
+    kept = "the broker keeps no place for desk yet; it does from now on"
+    async with running(watching), running(sink.run()):
+        await _both(notices, kept, "node lab is online")
+        mosquitto.kill()
+        mosquitto.start()
+        assert await notices.next() == kept, "it had not saved it"
+        await sink.put(make_event())
+        assert "happiness" in await out.next()
