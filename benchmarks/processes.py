@@ -17,6 +17,7 @@ import av
 
 from engines.command import say
 from engines.errors import CredenceError
+from streamer.demo.rtp import describe
 
 _PATIENCE_S = 60.0
 _STOP_S = 10.0
@@ -156,7 +157,7 @@ def run(main: Callable[[], None]) -> None:
 
 
 def clip(text: str) -> Path:
-    """Read an argument that names a clip; refuse what has no pictures, no sound or no length."""
+    """Read an argument that names a clip; refuse what cannot be played as a camera."""
     path = existing(text)
     try:
         with av.open(str(path)) as container:
@@ -166,6 +167,12 @@ def clip(text: str) -> Path:
         raise argparse.ArgumentTypeError(f"{text} is no recording ({error.strerror})") from None
     if not {"video", "audio"} <= kinds or not long:
         raise argparse.ArgumentTypeError(f"{text} must have pictures, sound and a length")
+    try:
+        describe(path)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text} holds {error}; what is served are H.264, and AAC, Opus or PCMU"
+        ) from None
     return path
 
 
