@@ -15,6 +15,7 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 from av.video.reformatter import ColorRange
 
+from engines.window import SAMPLE_RATE_HZ
 from streamer.flow import AudioChunk, Epoch, Media, VideoFrame
 from streamer.resample import Sound
 
@@ -167,7 +168,8 @@ def paced(media: Iterator[T], stop: threading.Event) -> Iterator[T]:
         if isinstance(item, Epoch):
             began = time.monotonic()
         elif isinstance(item, VideoFrame | AudioChunk):
-            stop.wait(max(0.0, item.pts_s - (time.monotonic() - began)))
+            heard_s = len(item.pcm) / SAMPLE_RATE_HZ if isinstance(item, AudioChunk) else 0.0
+            stop.wait(max(0.0, item.pts_s + heard_s - (time.monotonic() - began)))
         yield item
 
 
