@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from docs import asyncapi
-from streamer import config
+from streamer import config, config_outputs
 from streamer.event import EmotionEvent
 from streamer.settings import describe, section
 from streamer.spoken import Spoken
@@ -26,7 +26,7 @@ _COMMANDS = {
 }
 
 _INTRODUCTION = """\
-<!-- Made by scripts/docs from streamer/config.py; change it there. -->
+<!-- Made by scripts/docs from streamer/config.py and config_outputs.py; change it there. -->
 # Configuration
 
 A configuration is a YAML file, given as `--config FILE`; without one, everything has its default.
@@ -109,7 +109,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def _meanings() -> dict[tuple[str, str], str]:
-    tree = ast.parse(inspect.getsource(config))
+    tree = ast.parse(inspect.getsource(config) + inspect.getsource(config_outputs))
     classes = (node for node in tree.body if isinstance(node, ast.ClassDef))
     return {(one.name, key): text for one in classes for key, text in _docstrings(one)}
 

@@ -5,17 +5,11 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import unquote, urlsplit
 
-import platformdirs
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -23,6 +17,8 @@ from pydantic import (
 
 from engines.gpu import device_named
 from streamer import addresses
+from streamer.config_outputs import Metrics, Mqtt, Spool
+from streamer.section import Real, Section, TopicLevel, Whole
 from streamer.settings import Clash, ConfigError, PathUnless, read
 
 __all__ = [
@@ -42,13 +38,6 @@ __all__ = [
 ]
 
 
-def _no_truth(value: object) -> object:
-    # Pydantic would take true for 1.
-    if isinstance(value, bool):
-        raise ValueError  # noqa: TRY004 (pydantic lets a TypeError through)
-    return value
-
-
 def _camera_url(secret: SecretStr) -> SecretStr:
     addresses.camera_url(secret.get_secret_value())
     return secret
@@ -60,31 +49,15 @@ def _language(text: str) -> str:
     return text
 
 
-def _discovery_prefix(value: object) -> object:
-    if isinstance(value, bool):
-        return "homeassistant" if value else "none"
-    return value
-
-
 def _host_name() -> str:
     return re.sub(r"[^a-z0-9_-]", "-", socket.gethostname().lower())[:100] or "node"
 
 
-_CERTIFICATES = ("ca_file", "client_cert", "client_key")
 WHISPER_SIZES = ("tiny", "base", "small")
-_Real = Annotated[float, BeforeValidator(_no_truth)]
-_Whole = Annotated[int, BeforeValidator(_no_truth)]
-TopicLevel = Annotated[str, AfterValidator(addresses.topic_level)]
 EngineFolder = Annotated[str, PathUnless(("shipped", "none")), AfterValidator(addresses.path)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True
-    )
-
-
-class Camera(_Section):
+class Camera(Section):
     """One element of the list: a source of pictures and sound."""
 
     name: TopicLevel
@@ -106,49 +79,49 @@ class Camera(_Section):
         return addresses.Address.parse(self.url.get_secret_value(), self.transport)
 
 
-class Video(_Section):
+class Video(Section):
     """How pictures are taken from a stream."""
 
-    sample_every_s: Annotated[_Real, Field(ge=0.02, le=60)] = 0.4
+    sample_every_s: Annotated[Real, Field(ge=0.02, le=60)] = 0.4
     """Seconds of the stream between the pictures in which faces are looked for."""
     decoder: Literal["cpu", "cuda", "vaapi"] = "cpu"
     """What decodes the pictures of cameras. Where a graphics card cannot, the processor does, and
     the log says so. `vaapi` needs a PyAV that is built with it: those of PyPI are not."""
 
 
-class Faces(_Section):
+class Faces(Section):
     """How faces are found."""
 
     model: Annotated[str, PathUnless(("auto", "haar")), AfterValidator(addresses.path)] = "auto"
     """`auto` takes YuNet where its model is cached and OpenCV's Haar cascade otherwise; `haar`
     always takes the cascade; a path names a YuNet model (`.onnx`)."""
-    min_score: Annotated[_Real, Field(ge=0, le=1)] = 0.6
+    min_score: Annotated[Real, Field(ge=0, le=1)] = 0.6
     """Faces that the detector is less sure of are left out."""
-    min_size_px: Annotated[_Whole, Field(ge=1, le=10_000)] = 24
+    min_size_px: Annotated[Whole, Field(ge=1, le=10_000)] = 24
     """Smaller faces are left out; pixels of the original picture."""
 
 
-class Vad(_Section):
+class Vad(Section):
     """How speech is told from other sound."""
 
-    aggressiveness: Annotated[_Whole, Field(ge=0, le=3)] = 3
+    aggressiveness: Annotated[Whole, Field(ge=0, le=3)] = 3
     """How readily webrtcvad takes sound for noise; what is near the background is noise anyway."""
-    pre_roll_s: Annotated[_Real, Field(ge=0, le=5)] = 0.2
+    pre_roll_s: Annotated[Real, Field(ge=0, le=5)] = 0.2
     """Sound kept from before the moment at which speech was noticed."""
-    hangover_s: Annotated[_Real, Field(ge=0.03, le=10)] = 0.5
+    hangover_s: Annotated[Real, Field(ge=0.03, le=10)] = 0.5
     """Silence that ends an utterance."""
-    shortest_s: Annotated[_Real, Field(ge=0.03, le=10)] = 0.3
+    shortest_s: Annotated[Real, Field(ge=0.03, le=10)] = 0.3
     """Shorter utterances are taken for noise. Less than `windows.longest_s`."""
 
 
-class Windows(_Section):
+class Windows(Section):
     """How long the stretches are that get one verdict each."""
 
-    longest_s: Annotated[_Real, Field(ge=1, le=60)] = 8.0
+    longest_s: Annotated[Real, Field(ge=1, le=60)] = 8.0
     """Longer utterances are cut at their quietest point."""
-    ambient_every_s: Annotated[_Real, Field(ge=0.5, le=600)] = 2.0
+    ambient_every_s: Annotated[Real, Field(ge=0.5, le=600)] = 2.0
     """Length of a window while a face is seen and nobody speaks."""
-    ambient_shortest_s: Annotated[_Real, Field(ge=0.1, le=600)] = 1.0
+    ambient_shortest_s: Annotated[Real, Field(ge=0.1, le=600)] = 1.0
     """Shorter rests between utterances get no window. At most `windows.ambient_every_s`."""
 
     @model_validator(mode="after")
@@ -161,7 +134,7 @@ class Windows(_Section):
         return self
 
 
-class Engines(_Section):
+class Engines(Section):
     """What judges. An engine, and the policy, is `shipped` (comes with Credence), `none`, or the
     path of a folder."""
 
@@ -176,12 +149,12 @@ class Engines(_Section):
     device: Annotated[str, AfterValidator(device_named)] = "auto"
     """What the engines run on: `cpu`, `cuda` or `cuda:N` (the first is `cuda:0`); `auto` takes a
     GPU where there is one. What cannot be had is said at start, and the next best runs."""
-    batch_within_s: Annotated[_Real, Field(ge=0, le=1)] = 0.02
+    batch_within_s: Annotated[Real, Field(ge=0, le=1)] = 0.02
     """How long a live window waits for those of other cameras, to be judged together. Only where
     that saves time, as on a GPU."""
 
 
-class Transcript(_Section):
+class Transcript(Section):
     """How speech is written down, by Whisper. It is for the text engine, and is never logged."""
 
     model: Annotated[
@@ -200,135 +173,13 @@ class Transcript(_Section):
     by `credence run`, over MQTT and with `publish`; each costs a run of Whisper."""
     updates: bool = True
     """Whether a window that waits for words has an event at once, as `update`, besides `final`."""
-    patience_s: Annotated[_Real, Field(ge=0.1, le=600)] = 5.0
+    patience_s: Annotated[Real, Field(ge=0.1, le=600)] = 5.0
     """A live final waits for its words no longer; a replay always waits."""
-    threads: Annotated[_Whole, Field(ge=1, le=64)] = 2
+    threads: Annotated[Whole, Field(ge=1, le=64)] = 2
     """Of the processor, for Whisper."""
 
 
-class Mqtt(_Section):
-    """Where events are published. `credence replay` takes from here the topic prefix and the
-    certificates, and the broker from `--mqtt`."""
-
-    url: Annotated[str, AfterValidator(lambda url: addresses.mqtt_url(url).geturl())]
-    """`mqtt://user:password@host:1883`, or `mqtts://` for TLS (port 8883 unless given)."""
-    topic_prefix: Annotated[str, AfterValidator(addresses.topic_prefix)] = "credence"
-    """What every topic begins with; one level or several, joined by `/`."""
-    username: str | None = None
-    """Wins over the one in `url`."""
-    password: SecretStr | None = None
-    """Wins over the one in `url`. Never shown."""
-    ca_file: Annotated[Path | None, PathUnless()] = None
-    """The authority, in PEM, that vouches for the broker of `mqtts://`; the system's, or those of
-    the variable `SSL_CERT_FILE`, unless given."""
-    client_cert: Annotated[Path | None, PathUnless()] = None
-    """The certificate, in PEM, that tells such a broker who this is."""
-    client_key: Annotated[Path | None, PathUnless()] = None
-    """Its key, in PEM, without a passphrase; unless it is in the file of the certificate."""
-    home_assistant: Annotated[
-        str, BeforeValidator(_discovery_prefix), AfterValidator(addresses.topic_prefix)
-    ] = "none"
-    """The discovery prefix of Home Assistant, where each camera then appears as a device; `true` is
-    the one it has unless changed, `homeassistant`. With `none` nothing is published for it."""
-    swap_from: Annotated[str, PathUnless(("none",)), AfterValidator(addresses.path)] = "none"
-    """The folder whose bundles a message on `engines/swap` may name, to let them judge instead.
-    With `none` the node does not listen for such messages."""
-
-    @classmethod
-    def parse(cls, url: str, topic_prefix: str = "credence", **also: Path | None) -> Self:
-        """Read what was given as `--mqtt`; raise a ConfigError that does not repeat it."""
-        try:
-            return cls.model_validate({"url": url, "topic_prefix": topic_prefix, **also})
-        except ValidationError as error:
-            message = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise ConfigError([f"--mqtt: {message}"])
-
-    @property
-    def certificates(self) -> dict[str, Path | None]:
-        """The files of TLS, by their keys."""
-        return {key: getattr(self, key) for key in _CERTIFICATES}
-
-    @property
-    def host(self) -> str:
-        """Name or address of the broker."""
-        return urlsplit(self.url).hostname or ""
-
-    @property
-    def port(self) -> int:
-        """TCP port of the broker."""
-        return urlsplit(self.url).port or (8883 if self.tls else 1883)
-
-    @property
-    def tls(self) -> bool:
-        """Whether the connection is encrypted."""
-        return urlsplit(self.url).scheme == "mqtts"
-
-    @model_validator(mode="after")
-    def _certificates_are_used(self) -> Self:
-        given = [key for key, path in self.certificates.items() if path]
-        problem = ""
-        if given and not self.tls:
-            problem = f"mqtt.{given[0]} needs a url that begins with mqtts://"
-        elif self.client_key and not self.client_cert:
-            problem = "mqtt.client_key needs mqtt.client_cert beside it"
-        if problem:
-            raise Clash(problem, (("mqtt", "url"), ("mqtt", given[-1]))).as_error()
-        return self
-
-    @model_validator(mode="before")
-    @classmethod
-    def _take_credentials(cls, given: Any) -> Any:
-        # So that `url` can be logged: it keeps no credentials.
-        try:
-            parts = addresses.mqtt_url(given["url"])
-        except (TypeError, KeyError, AttributeError, ValueError):
-            return given
-        found = {"username": parts.username, "password": parts.password}
-        bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], path="").geturl()
-        return {key: unquote(text) for key, text in found.items() if text} | given | {"url": bare}
-
-    @field_validator("password")
-    @classmethod
-    def _somebody(cls, password: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        if password is not None and info.data.get("username", "") is None:
-            raise ValueError("needs a username beside the password")
-        return password
-
-
-class Spool(_Section):
-    """Where `credence run` keeps events on disk until the broker has them, and how many. What is
-    more, or older, is given up, the oldest first; the log says so."""
-
-    folder: Annotated[str, PathUnless(("auto",)), AfterValidator(addresses.path)] = "auto"
-    """Holds `spool.sqlite3`, for one node at a time. `auto` is `credence/NODE` in the folder of the
-    user's state: `~/.local/state` on Linux, unless `XDG_STATE_HOME` names another."""
-    resend_s: Annotated[_Real, Field(ge=0, le=3600)] = 60.0
-    """Seconds of acknowledgements before the last one, for which events are kept, to be sent again
-    when the connection breaks: a broker that is killed forgets what it had in memory."""
-    largest_mb: Annotated[_Whole, Field(ge=1, le=1_000_000)] = 256
-    """Megabytes of events that are kept at most. An event has about three kilobytes."""
-    oldest_h: Annotated[_Real, Field(gt=0, le=8760)] = 72.0
-    """Hours, while the node runs, for which an event waits for the broker."""
-
-    def path(self, node: str) -> Path:
-        """Return the file of a node."""
-        if self.folder == "auto":
-            return platformdirs.user_state_path("credence") / node / "spool.sqlite3"
-        return Path(self.folder) / "spool.sqlite3"
-
-
-class Metrics(_Section):
-    """Where `credence run` serves `/metrics` for Prometheus, `/healthz` and `/readyz`."""
-
-    port: Annotated[_Whole, Field(ge=0, le=65535)] = 9464
-    """0 serves nothing. Where another program has the port, a warning says so and cameras are
-    judged all the same."""
-    host: Annotated[str, AfterValidator(addresses.ip_address)] = "127.0.0.1"
-    """The address of this machine to listen at; by default nobody else can ask. `0.0.0.0` is all
-    of IPv4. Nobody is asked for a password, so let a firewall decide who gets there."""
-
-
-class Config(_Section):
+class Config(Section):
     """Everything that can be configured; every key has a default."""
 
     node: TopicLevel = Field(default_factory=_host_name)
