@@ -9,7 +9,7 @@ window of a face alone is whole once speech that began in it would have been not
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from streamer.config import Config
+from streamer.config import Config, Vad
 
 _TAIL_S = 0.09
 _ONSET_S = 0.24
@@ -36,13 +36,18 @@ def closed_s(spans: Sequence[Span], config: Config) -> list[float]:
     return found[::-1]
 
 
+def silenced_s(end_s: float, vad: Vad) -> float:
+    """Return when the silence that closes an utterance which ends then has been heard."""
+    return end_s - _TAIL_S + vad.hangover_s
+
+
 def _closed_s(span: Span, after: tuple[Span, float] | None, config: Config) -> float:
-    silence_s = config.vad.hangover_s - _TAIL_S
     following, following_closed_s = after or (None, 0.0)
     if span.kind == "speech":
-        goes_on = following and following.start_s - span.end_s < silence_s
+        silent_s = silenced_s(span.end_s, config.vad)
+        goes_on = following and following.start_s < silent_s
         cut = goes_on and following and following.kind == "speech"
-        return span.start_s + config.windows.longest_s if cut else span.end_s + silence_s
+        return span.start_s + config.windows.longest_s if cut else silent_s
     if following and span.end_s - span.start_s < config.windows.ambient_every_s - 1e-6:
         return following_closed_s
     return span.end_s + config.vad.pre_roll_s + _ONSET_S

@@ -12,21 +12,18 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import av
 import numpy as np
 import structlog
 
+from benchmarks.ages import silenced_s
+from benchmarks.feeds import length_s
 from streamer.config import Config, Faces, Transcript
-from streamer.event import EmotionEvent
 from streamer.flow import Epoch, Media
 from streamer.handover import Handover
 from streamer.pipeline import events
 from streamer.replay import Replay, open_replay
 from streamer.source import Recording
 from streamer.worker import Worker
-
-_TAIL_S = 0.09
-"""What an utterance keeps behind its last voiced frame, before which the silence began."""
 
 
 def main() -> None:
@@ -77,21 +74,12 @@ async def _one(path: Path, player: Replay, worker: Worker) -> list[float]:
             announcer=judging.announcer("bench"),
             worker=worker,
         )
-        ended_s = _length_s(path)
+        ended_s = length_s(path)
         async for event in stream:
-            closed_s = _closed_s(event, settings.vad.hangover_s)
+            closed_s = silenced_s(event.data.window.end_s, settings.vad)
             if event.data.window.kind == "speech" and closed_s < ended_s:
                 late_s.append(time.monotonic() - began[-1] - closed_s)
     return late_s
-
-
-def _closed_s(event: EmotionEvent, hangover_s: float) -> float:
-    return event.data.window.end_s - _TAIL_S + hangover_s
-
-
-def _length_s(path: Path) -> float:
-    with av.open(str(path)) as container:
-        return (container.duration or 0) / av.time_base
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Programs in processes of their own: what they say, when, and what they cost. Linux only."""
 
 import argparse
-import os
 import platform
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import av
 
 from engines.command import say
 from engines.errors import CredenceError
+from engines.processors import processor_name, processors
 from streamer.demo.rtp import describe
 
 _PATIENCE_S = 60.0
@@ -190,10 +190,8 @@ def settings(yunet: Path, whisper: Path | None = None) -> list[str]:
 
 def machine() -> str:
     """Return a line about this machine."""
-    info = Path("/proc/cpuinfo").read_text().splitlines()
-    models = [line.partition(": ")[2] for line in info if line.startswith("model name")]
-    model = models[0] if models else platform.machine()
-    return f"{model}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}"
+    model = processor_name() or platform.machine()
+    return f"{model}, {processors()} cores, Python {platform.python_version()}"
 
 
 def _reading(stream: IO[str], heard: Callable[[str], None]) -> threading.Thread:

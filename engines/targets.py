@@ -5,12 +5,12 @@ import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Final, Protocol, cast
 
 from engines.errors import CredenceError
 from engines.gpu import Gpu, gpu_named
 from engines.job import Job, Precision
+from engines.processors import processor_name
 from engines.runtime import Runtime
 
 
@@ -162,12 +162,4 @@ def machine(gpu: Gpu | None) -> str:
     """Return what a plan is built for: the GPU and its architecture, or the processor."""
     if gpu:
         return f"{gpu.name} ({gpu.capability})"
-    return f"{platform.machine()} {_processor()}".strip()
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if "model name" in line), "")
+    return f"{platform.machine()} {processor_name()}".strip()

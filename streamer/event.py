@@ -34,13 +34,15 @@ WindowKind = Literal["speech", "ambient"]
 Phase = Literal["update", "final"]
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """A piece of what is published, as JSON whose schema is published, too."""
+
     model_config = ConfigDict(
         frozen=True, extra="forbid", json_schema_serialization_defaults_required=True
     )
 
 
-class WindowSpan(_Part):
+class WindowSpan(Part):
     """The stretch of media that was judged."""
 
     kind: WindowKind
@@ -50,14 +52,14 @@ class WindowSpan(_Part):
     end_s: Number
 
 
-class Person(_Part):
+class Person(Part):
     """The person whose window this is."""
 
     track: Annotated[int, Field(ge=1)]
     """Counts the people seen by this camera in this epoch; not an identity."""
 
 
-class ModalityOpinion(_Part):
+class ModalityOpinion(Part):
     """What one modality believes, before any discount."""
 
     present: bool
@@ -73,7 +75,7 @@ class ModalityOpinion(_Part):
     """Why it is absent; null when present."""
 
 
-class Word(_Part):
+class Word(Part):
     """One word of a transcript."""
 
     word: str
@@ -84,7 +86,7 @@ class Word(_Part):
     probability: Share
 
 
-class Transcript(_Part):
+class Transcript(Part):
     """What was said."""
 
     text: str
@@ -105,7 +107,7 @@ class Transcript(_Part):
         return self.text if self.language == "en" else self.translation
 
 
-class EmotionData(_Part):
+class EmotionData(Part):
     """One judged window."""
 
     window_id: str
@@ -143,7 +145,7 @@ class EmotionData(_Part):
     """The hash of the Whisper model that listened; null without one."""
 
 
-class EmotionEvent(_Part):
+class EmotionEvent(Part):
     """A CloudEvents 1.0 event. Remove duplicates by (source, id), order by `sequence`."""
 
     specversion: Literal["1.0"] = "1.0"

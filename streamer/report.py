@@ -13,10 +13,7 @@ import structlog
 
 from streamer import endpoint
 from streamer.judging import Judging
-from streamer.metrics import (
-    CONTENT_TYPE,
-    Metrics,
-)
+from streamer.metrics import CONTENT_TYPE, Metrics
 from streamer.sinks.mqtt import MqttSink
 from streamer.stats import CameraStats, NodeInfo, NodeStats
 from streamer.topics import INFO, STATS

@@ -3,11 +3,11 @@
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, NonNegativeInt
+from pydantic import AfterValidator, NonNegativeInt
 
 from engines.manifest import Modality
 from streamer.ensemble import Ensemble
-from streamer.event import WindowKind
+from streamer.event import Part, WindowKind
 from streamer.metrics import CameraMetrics, Reading, Reason, State, percentile_99, release
 
 if TYPE_CHECKING:
@@ -16,13 +16,7 @@ if TYPE_CHECKING:
 Seconds = Annotated[float, AfterValidator(lambda value: round(value, 3))]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", json_schema_serialization_defaults_required=True
-    )
-
-
-class EngineInfo(_Part):
+class EngineInfo(Part):
     """An engine that judges."""
 
     name: str
@@ -32,7 +26,7 @@ class EngineInfo(_Part):
     """What runs it here, such as `onnxruntime cpu`."""
 
 
-class PolicyInfo(_Part):
+class PolicyInfo(Part):
     """What decides which verdicts are trusted."""
 
     name: str
@@ -40,7 +34,7 @@ class PolicyInfo(_Part):
     """As in events."""
 
 
-class NodeInfo(_Part):
+class NodeInfo(Part):
     """What a node is."""
 
     node: str
@@ -75,7 +69,7 @@ def _engines(ensemble: Ensemble) -> dict[Modality, EngineInfo]:
     }
 
 
-class CameraStats(_Part):
+class CameraStats(Part):
     """What one camera has come to since the node started."""
 
     state: State
@@ -108,7 +102,7 @@ class CameraStats(_Part):
         )
 
 
-class NodeStats(_Part):
+class NodeStats(Part):
     """How a node is doing."""
 
     time: datetime
