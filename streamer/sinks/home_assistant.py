@@ -7,7 +7,6 @@ import hashlib
 import re
 from collections.abc import Iterable
 from datetime import datetime
-from importlib.metadata import version
 from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -15,12 +14,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from engines.labels import EMOTIONS, Emotion
 from streamer.broker import Broker
 from streamer.event import EmotionEvent, Number, Share, WindowKind
+from streamer.metrics import release
 
 FRESH_S: Final = 60
 """Later an automation had better not run any more. **ours**"""
 
 _ONLINE: Final = b"online"
-_VERSION: Final = version("credence")
+_VERSION: Final = release()
 _OFF_DELAY_S: Final = 30
 """Without another verdict nothing is trusted any more. **ours**: over three of the longest
 windows."""
