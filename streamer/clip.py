@@ -79,9 +79,9 @@ def _portrait() -> npt.NDArray[np.uint8]:
 
 def _focused(portrait: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Blur all but the head: what stands behind it looks like a face to Haar now and then."""
-    sharp = np.zeros(portrait.shape[:2], np.float32)
-    cv2.ellipse(sharp, _HEAD_PX, (100, 120), 0, 0, 360, 1.0, thickness=-1)
-    sharp = cv2.GaussianBlur(sharp, (0, 0), 10)[..., None]
+    head = np.zeros(portrait.shape[:2], np.float32)
+    cv2.ellipse(head, _HEAD_PX, (100, 120), 0, 0, 360, 1.0, thickness=-1)
+    sharp = cv2.GaussianBlur(head, (0, 0), 10)[..., None]
     blurred = cv2.GaussianBlur(portrait, (0, 0), 12)
     return np.round(portrait * sharp + blurred * (1 - sharp)).astype(np.uint8)
 

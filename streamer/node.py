@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import cycle
@@ -13,22 +13,17 @@ import structlog
 
 from engines.errors import CredenceError
 from engines.processors import processors
-from streamer.announce import Announcer
 from streamer.commands import take_commands
-from streamer.config import Camera, Config
+from streamer.config import Config
 from streamer.control import Claim
-from streamer.decode import Sampling
 from streamer.event import EmotionEvent
 from streamer.faces import Finder, Haar, open_finder
-from streamer.flow import Epoch, Media, Notice
-from streamer.handover import Handover
 from streamer.judging import Judging, open_judging
-from streamer.live import TIMEOUT_S, CameraError, Live
+from streamer.live import CameraError
 from streamer.metrics import Metrics
-from streamer.reconnect import Reconnector, camera_backoff
 from streamer.report import Reporter
+from streamer.running import Judge, Running, Waiting
 from streamer.sinks.fanout import Output, Sinks
-from streamer.sinks.jsonl import OutputError
 from streamer.sinks.mqtt import MqttSink
 from streamer.worker import Worker
 
@@ -37,13 +32,8 @@ log = structlog.get_logger()
 _IMPATIENCE_S = 1.0
 """Signals that follow the first one sooner than this mean the same: a terminal, or `timeout`, may
 send several."""
-
-FLUSH_S = 2.0
-"""When stopped, each camera has so long to finish its last windows, and then the broker to take
-what waits."""
-
-_TOO_SLOW = "this machine is too slow, media is dropped; raise video.sample_every_s"
-_YUNET = ", or get a faster face finder with: credence models fetch yunet"
+_FLUSH_S = 2.0
+"""When stopped, the broker has so long to take what waits."""
 
 
 class NoCamerasError(CredenceError):
@@ -59,12 +49,8 @@ class Node:
 
     judging: Judging
     finders: Sequence[Finder]
-    """One for each thread that judges, as a finder is not thread-safe. A camera stays on one."""
-    delays: Callable[[], Iterator[float]] = camera_backoff
-    timeout_s: float = TIMEOUT_S
-    """A camera that is silent for longer is lost."""
-    failed: list[CameraError] = field(default_factory=list)
-    """Files that could not be played. Other cameras are tried again for ever."""
+    """One for each thread that judges."""
+    waiting: Waiting = field(default_factory=Waiting)
     control: Claim | None = None
     """Where it takes commands on its own machine."""
     listener: socket.socket | None = None
@@ -73,27 +59,32 @@ class Node:
     def __post_init__(self) -> None:
         self.metrics = Metrics(camera.name for camera in self.judging.config.cameras)
         self.judging.panel.wrap(self.metrics.timed)
-        self.stopping = asyncio.Event()
-        self._running: list[_Running] = []
+        self.stopped = False
+        """Whether it was told to stop."""
+        self._running: list[Running] = []
 
     def stop(self) -> None:
         """End every camera, finish its last windows, and let `run` return."""
-        self.stopping.set()
+        self.stopped = True
         for camera in self._running:
             camera.end()
 
     @property
-    def stopped(self) -> bool:
-        """Whether it was told to stop."""
-        return self.stopping.is_set()
+    def failed(self) -> list[CameraError]:
+        """Why files could not be played."""
+        return [camera.failed for camera in self._running if camera.failed]
 
     async def run(self, output: Output | None, mqtt: MqttSink | None) -> None:
         """Judge all cameras, and put events into both sinks; statuses go to the broker."""
         writer = Worker("output")
-        judges = [Worker(f"engines {number}") for number, _ in enumerate(self.finders, 1)]
+        judges = [
+            Judge(finder, Worker(f"engines {number}"))
+            for number, finder in enumerate(self.finders, 1)
+        ]
+        workers = [judge.worker for judge in judges]
         sinks = Sinks(output, mqtt, writer, self._taken)
         device = [batcher.worker] if (batcher := self.judging.batcher) else []
-        reporter = Reporter(self.metrics, self.judging, mqtt, (*judges, *device, writer))
+        reporter = Reporter(self.metrics, self.judging, mqtt, (*workers, *device, writer))
         try:
             async with asyncio.TaskGroup() as group:
                 commands = group.create_task(self._commands(mqtt, reporter), name="commands")
@@ -105,7 +96,7 @@ class Node:
                 if mqtt and publishing:
                     await _take_leave(mqtt, publishing)
         finally:
-            for worker in (*judges, writer):
+            for worker in (*workers, writer):
                 worker.close()
             self.judging.close()
 
@@ -119,153 +110,23 @@ class Node:
         panel = self.judging.panel
         await take_commands(panel, self.control, mqtt, swap_from, reporter.again)
 
-    async def _cameras(self, judges: Sequence[Worker], sinks: Sinks) -> None:
-        threads = cycle(zip(self.finders, judges, strict=True))
+    async def _cameras(self, judges: Sequence[Judge], sinks: Sinks) -> None:
+        if self.stopped:
+            return
         self._running = [
-            _Running(self, camera, *next(threads), sinks) for camera in self.judging.config.cameras
+            Running(
+                camera, self.judging, self.metrics.cameras[camera.name], sinks, judge, self.waiting
+            )
+            for camera, judge in zip(self.judging.config.cameras, cycle(judges), strict=False)
         ]
         async with asyncio.TaskGroup() as group:
             for camera in self._running:
                 group.create_task(camera.run(), name=f"camera {camera.name}")
 
 
-class _Running:
-    """One camera of a node."""
-
-    def __init__(
-        self, node: Node, settings: Camera, finder: Finder, worker: Worker, sinks: Sinks
-    ) -> None:
-        self.name = settings.name
-        self._node, self._finder, self._worker, self._sinks = node, finder, worker, sinks
-        first = sinks.mqtt.next_sequence(settings.name) if sinks.mqtt else 0
-        self._announcer: Announcer = node.judging.announcer(settings.name, first)
-        self._metrics = node.metrics.cameras[settings.name]
-        self._address = settings.address
-        video = node.judging.config.video
-        sampling = Sampling(video.sample_every_s, finder.small_px)
-        self._source = Live(settings.name, self._address, sampling, node.timeout_s, video.decoder)
-        self._reconnect = Reconnector(node.stopping, node.delays)
-        self._handover: Handover[Media | Notice] | None = None
-        self._limit: asyncio.Timeout | None = None
-        self._media = ""
-        self._lasting: tuple[str, ...] = ()
-        self._told: set[str] = set()
-
-    def end(self) -> None:
-        """Take no more media, and finish what is begun."""
-        if self._handover:
-            self._handover.end()
-        if self._limit:
-            self._limit.reschedule(asyncio.get_running_loop().time() + FLUSH_S)
-
-    async def run(self) -> None:
-        """Judge what the camera sends, connection after connection. Never raises its errors."""
-        await self._sinks.status(self.name, online=False)
-        await self._reconnect.hold(self._guarded)
-        self._metrics.gone("ended")
-
-    async def _guarded(self) -> None:
-        why = ""
-        self._metrics.gone("connecting")
-        try:
-            await self._session()
-        except CameraError as error:
-            why = error.problem
-            if not self._address.ends:
-                raise
-            self._node.failed.append(error)
-            log.warning(str(error))
-        except (OutputError, BrokenPipeError):  # nobody takes the events of any camera
-            raise
-        except Exception as error:
-            # On the worker: a traceback is made from files, and reading them blocks.
-            said = f"camera {self.name}: its media could not be judged"
-            await self._worker.run(log.error, said, exc_info=error)
-            why = f"unexpected: {type(error).__name__}"
-            raise CameraError(self.name, why) from error
-        finally:
-            self._metrics.gone("backing_off")
-            await self._sinks.status(self.name, online=False, why=why)
-
-    async def _session(self) -> None:
-        """One connection, from the first packet to the loss of the last."""
-        lost: list[str] = []
-        dropping = Handover[Media | Notice](
-            self._source.read,
-            name=self.name,
-            droppable=lambda item: not isinstance(item, Epoch | Notice),
-            drops=self._metrics.dropped,
-        )
-        try:
-            async with dropping as self._handover, asyncio.timeout(None) as self._limit:
-                if self._node.stopped:
-                    return
-                media = self._until_lost(self._handover, lost)
-                await self._node.judging.publish(
-                    media, self._finder, self._announcer, self._worker, self._sinks
-                )
-        except TimeoutError:
-            log.warning(f"camera {self.name}: its last events were given up")
-        finally:
-            self._handover = self._limit = None
-            if dropping.dropped:
-                said = f"camera {self.name}: media was dropped"
-                log.warning(said, items=dropping.dropped, of=dropping.handed)
-        if lost:
-            raise CameraError(self.name, lost[0])
-        if self._address.ends and not self._node.stopped:
-            log.info(f"camera {self.name}: the file has ended")
-
-    async def _until_lost(
-        self, handover: Handover[Media | Notice], lost: list[str]
-    ) -> AsyncIterator[Media]:
-        """Pass media on, and end where the camera is lost, so that open windows are finished."""
-        overrun = False
-        try:
-            async for item in handover:
-                if isinstance(item, Notice):
-                    await self._online(item.sentence)
-                    continue
-                if isinstance(item, Epoch):
-                    await self._connected(item)
-                if handover.dropped and not overrun:
-                    overrun = True
-                    faster = _YUNET if isinstance(self._finder, Haar) else ""
-                    log.warning(f"camera {self.name}: {_TOO_SLOW}{faster}")
-                yield item
-        except CameraError as error:
-            lost.append(error.problem)
-
-    async def _connected(self, epoch: Epoch) -> None:
-        self._reconnect.connected()
-        self._metrics.streaming()
-        log.info(f"camera {self.name}: online", media=epoch.media)
-        changed = self._media not in ("", epoch.media)
-        sentences = (
-            f"it has changed, before it sent {self._media}" if changed else "",
-            "" if epoch.has_audio else "it sends no sound, so only faces are judged",
-            "" if epoch.has_video else "it sends no picture, so only voices are judged",
-        )
-        self._media = epoch.media
-        self._lasting = tuple(filter(None, sentences))
-        self._told.intersection_update(self._lasting)
-        await self._online()
-
-    async def _online(self, passing: str = "") -> None:
-        """Say that the camera works, and what is wrong with it all the same."""
-        sentences = tuple(filter(None, (*self._lasting, passing)))
-        for sentence in sentences:
-            if sentence not in self._told:
-                log.warning(f"camera {self.name}: {sentence}")
-        self._told.update(sentences)
-        lacks = self._node.judging.lacks
-        why = ". ".join((*sentences, lacks) if lacks else sentences)
-        await self._sinks.status(self.name, online=True, why=why)
-
-
 async def _take_leave(mqtt: MqttSink, publishing: "asyncio.Task[None]") -> None:
     try:
-        async with asyncio.timeout(FLUSH_S):
+        async with asyncio.timeout(_FLUSH_S):
             await mqtt.close()
     except TimeoutError:
         if mqtt.waiting:

@@ -15,6 +15,7 @@ from streamer.config import Camera, Config, Engines, Faces, Transcript
 from streamer.live import Live
 from streamer.node import open_node
 from streamer.picture import PictureWatch
+from streamer.running import Waiting
 from streamer.sinks.mqtt import MqttSink
 from tests.media import AS_CAMERAS_DO, write_media
 from tests.rtsp import RtspServer
@@ -71,7 +72,7 @@ async def node_of(
         transcript=transcript or Transcript(),
     )
     node, heard = await asyncio.to_thread(open_node, config), Heard()
-    node.delays = lambda: repeat(0.1)
+    node.waiting = Waiting(lambda: repeat(0.1))
 
     async def listen() -> None:
         async for message in client.messages:

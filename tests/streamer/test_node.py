@@ -17,6 +17,7 @@ from streamer.flow import Face, VideoFrame
 from streamer.live import CameraError
 from streamer.node import Node, open_node
 from streamer.reconnect import Reconnector
+from streamer.running import Waiting
 from tests.media import AS_CAMERAS_DO, write_media
 from tests.rtsp import RtspServer
 
@@ -48,8 +49,7 @@ async def node_of(settings: Mapping[str, Any] | None = None, **urls: str) -> Nod
     cameras = tuple(Camera(name=name, url=SecretStr(url)) for name, url in urls.items())
     config = Config(node="attic", cameras=cameras, faces=FACES, **(settings or {}))
     node = await asyncio.to_thread(open_node, config)
-    node.delays = lambda: repeat(0.1)
-    node.timeout_s = 2.0
+    node.waiting = Waiting(lambda: repeat(0.1), timeout_s=2.0)
     return node
 
 

@@ -20,6 +20,7 @@ from streamer.config import Camera, Config, Engines, Faces, Transcript
 from streamer.event import Transcript as Words
 from streamer.flow import Listening, Speaking, Utterance
 from streamer.node import open_node
+from streamer.running import Waiting
 from streamer.sinks.mqtt import MqttSink
 from streamer.spoken import Spoken
 from streamer.transcribe import Heard, Transcriber, tell_partials
@@ -176,7 +177,7 @@ async def test_a_camera_says_what_is_said(broker: Broker, tmp_path: Path, publis
         transcript=Transcript(model=str(SMALL_WHISPER), publish=publish, partials=True, threads=1),
     )
     node = await asyncio.to_thread(open_node, config)
-    node.delays = lambda: repeat(0.1)
+    node.waiting = Waiting(lambda: repeat(0.1))
     async with listening(broker, broker.topic("attic", "#")) as client:
         await node.run(None, MqttSink(broker, "attic"))
         messages: dict[str, list[Any]] = {}

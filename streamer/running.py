@@ -1,0 +1,193 @@
+"""One live camera of a node, from connection to connection."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from streamer.announce import Announcer
+from streamer.config import Camera
+from streamer.decode import Sampling
+from streamer.faces import Finder, Haar
+from streamer.flow import Epoch, Media, Notice
+from streamer.handover import Handover
+from streamer.judging import Judging
+from streamer.live import TIMEOUT_S, CameraError, Live
+from streamer.metrics import CameraMetrics
+from streamer.reconnect import Reconnector, camera_backoff
+from streamer.sinks.fanout import Sinks
+from streamer.sinks.jsonl import OutputError
+from streamer.worker import Worker
+
+log = structlog.get_logger()
+
+_FLUSH_S: Final = 2.0
+"""When ended, a camera has so long to finish its last windows."""
+
+_TOO_SLOW = "this machine is too slow, media is dropped; raise video.sample_every_s"
+_YUNET = ", or get a faster face finder with: credence models fetch yunet"
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """A thread that judges, and what finds faces on it: not thread-safe, a camera stays on one."""
+
+    finder: Finder
+    worker: Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How long a camera is waited for."""
+
+    delays: Callable[[], Iterator[float]] = camera_backoff
+    """Seconds before each next attempt."""
+    timeout_s: float = TIMEOUT_S
+    """A camera that is silent for longer is lost."""
+
+
+class Running:
+    """A camera that runs, connection after connection, until it is ended, or a file ends."""
+
+    def __init__(
+        self,
+        settings: Camera,
+        judging: Judging,
+        metrics: CameraMetrics,
+        sinks: Sinks,
+        judge: Judge,
+        waiting: Waiting,
+    ) -> None:
+        self.name = settings.name
+        self.failed: CameraError | None = None
+        """Why a file could not be played. Other cameras are tried again for ever."""
+        self._judging, self._metrics, self._sinks, self._judge = judging, metrics, sinks, judge
+        first = sinks.mqtt.next_sequence(settings.name) if sinks.mqtt else 0
+        self._announcer: Announcer = judging.announcer(settings.name, first)
+        self._address = settings.address
+        video = judging.config.video
+        sampling = Sampling(video.sample_every_s, judge.finder.small_px)
+        self._source = Live(
+            settings.name, self._address, sampling, waiting.timeout_s, video.decoder
+        )
+        self._stopping = asyncio.Event()
+        self._reconnect = Reconnector(self._stopping, waiting.delays)
+        self._handover: Handover[Media | Notice] | None = None
+        self._limit: asyncio.Timeout | None = None
+        self._media = ""
+        self._lasting: tuple[str, ...] = ()
+        self._told: set[str] = set()
+
+    def end(self) -> None:
+        """Take no more media, finish what is begun, and let `run` return."""
+        self._stopping.set()
+        if self._handover:
+            self._handover.end()
+        if self._limit:
+            self._limit.reschedule(asyncio.get_running_loop().time() + _FLUSH_S)
+
+    async def run(self) -> None:
+        """Judge what the camera sends, connection after connection. Never raises its errors."""
+        await self._sinks.status(self.name, online=False)
+        await self._reconnect.hold(self._guarded)
+        self._metrics.gone("ended")
+
+    async def _guarded(self) -> None:
+        why = ""
+        self._metrics.gone("connecting")
+        try:
+            await self._session()
+        except CameraError as error:
+            why = error.problem
+            if not self._address.ends:
+                raise
+            self.failed = error
+            log.warning(str(error))
+        except (OutputError, BrokenPipeError):  # nobody takes the events of any camera
+            raise
+        except Exception as error:
+            # On the worker: a traceback is made from files, and reading them blocks.
+            said = f"camera {self.name}: its media could not be judged"
+            await self._judge.worker.run(log.error, said, exc_info=error)
+            why = f"unexpected: {type(error).__name__}"
+            raise CameraError(self.name, why) from error
+        finally:
+            self._metrics.gone("backing_off")
+            await self._sinks.status(self.name, online=False, why=why)
+
+    async def _session(self) -> None:
+        """One connection, from the first packet to the loss of the last."""
+        lost: list[str] = []
+        dropping = Handover[Media | Notice](
+            self._source.read,
+            name=self.name,
+            droppable=lambda item: not isinstance(item, Epoch | Notice),
+            drops=self._metrics.dropped,
+        )
+        try:
+            async with dropping as self._handover, asyncio.timeout(None) as self._limit:
+                if self._stopping.is_set():
+                    return
+                media = self._until_lost(self._handover, lost)
+                await self._judging.publish(
+                    media, self._judge.finder, self._announcer, self._judge.worker, self._sinks
+                )
+        except TimeoutError:
+            log.warning(f"camera {self.name}: its last events were given up")
+        finally:
+            self._handover = self._limit = None
+            if dropping.dropped:
+                said = f"camera {self.name}: media was dropped"
+                log.warning(said, items=dropping.dropped, of=dropping.handed)
+        if lost:
+            raise CameraError(self.name, lost[0])
+        if self._address.ends and not self._stopping.is_set():
+            log.info(f"camera {self.name}: the file has ended")
+
+    async def _until_lost(
+        self, handover: Handover[Media | Notice], lost: list[str]
+    ) -> AsyncIterator[Media]:
+        """Pass media on, and end where the camera is lost, so that open windows are finished."""
+        overrun = False
+        try:
+            async for item in handover:
+                if isinstance(item, Notice):
+                    await self._online(item.sentence)
+                    continue
+                if isinstance(item, Epoch):
+                    await self._connected(item)
+                if handover.dropped and not overrun:
+                    overrun = True
+                    faster = _YUNET if isinstance(self._judge.finder, Haar) else ""
+                    log.warning(f"camera {self.name}: {_TOO_SLOW}{faster}")
+                yield item
+        except CameraError as error:
+            lost.append(error.problem)
+
+    async def _connected(self, epoch: Epoch) -> None:
+        self._reconnect.connected()
+        self._metrics.streaming()
+        log.info(f"camera {self.name}: online", media=epoch.media)
+        changed = self._media not in ("", epoch.media)
+        sentences = (
+            f"it has changed, before it sent {self._media}" if changed else "",
+            "" if epoch.has_audio else "it sends no sound, so only faces are judged",
+            "" if epoch.has_video else "it sends no picture, so only voices are judged",
+        )
+        self._media = epoch.media
+        self._lasting = tuple(filter(None, sentences))
+        self._told.intersection_update(self._lasting)
+        await self._online()
+
+    async def _online(self, passing: str = "") -> None:
+        """Say that the camera works, and what is wrong with it all the same."""
+        sentences = tuple(filter(None, (*self._lasting, passing)))
+        for sentence in sentences:
+            if sentence not in self._told:
+                log.warning(f"camera {self.name}: {sentence}")
+        self._told.update(sentences)
+        lacks = self._judging.lacks
+        why = ". ".join((*sentences, lacks) if lacks else sentences)
+        await self._sinks.status(self.name, online=True, why=why)
