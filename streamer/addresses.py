@@ -57,7 +57,7 @@ def ip_address(text: str) -> str:
         raise ValueError("must be an IP address, such as 127.0.0.1 or 0.0.0.0") from None
 
 
-_NETWORK = ("rtsp", "http", "https")
+_PORTS = {"rtsp": 554, "http": 80, "https": 443}
 _HTTP_MAY = "http,https,httpproxy,tcp,tls,crypto,data"
 """A playlist from the network must not make this machine read its own files."""
 
@@ -79,6 +79,7 @@ class Address:
     transport: str | None = None
     """Of RTSP: tcp or udp."""
     host: str = ""
+    port: int = 0
     has_login: bool = False
     shown: str = ""
     """The address for people: no credentials, and nothing that may be one."""
@@ -102,12 +103,13 @@ class Address:
         if not is_address(text):
             return cls(path(text), shown=text, ends=True)
         also = " or webcam: or lavfi:, or be the path of a file (./a:b, not a:b)"
-        parts = _network_url(text, _NETWORK, also)
+        parts = _network_url(text, tuple(_PORTS), also)
         scheme, host = parts.scheme.lower(), parts.hostname or ""
         return cls(
             text,
             transport=transport if scheme == "rtsp" else None,
             host=host,
+            port=parts.port or _PORTS[scheme],
             has_login=parts.username is not None,
             # A path or a query may hold a password, too.
             shown=f"{scheme}://{parts.netloc.rpartition('@')[2]}",

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 from asyncio import FIRST_COMPLETED
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -70,9 +70,11 @@ class Delivery:
     expiry_s: int | None = None
     """With MQTT 5 the broker keeps a message no longer for who is away; None is for ever."""
 
-    def properties(self) -> Properties:
-        """Return what MQTT 5 says beside the payload."""
+    def properties(self, facts: Sequence[tuple[str, str]] = ()) -> Properties:
+        """Return what MQTT 5 says beside the payload; ``facts`` as user properties."""
         said = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        if facts:
+            said.UserProperty = list(facts)
         if self.content_type:
             said.ContentType = self.content_type
             said.PayloadFormatIndicator = 1
@@ -129,9 +131,14 @@ class Client(aiomqtt.Client):
         self._abandoned = False
         self._refusal: ReasonCode | None = None
 
-    async def send(self, topic: str, payload: bytes, delivery: Delivery) -> None:
-        """Publish at QoS 1, in the order of calls; return once the broker has it, or MqttError."""
-        properties = delivery.properties() if self.is_v5 else None
+    async def send(
+        self, topic: str, payload: bytes, delivery: Delivery, facts: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        """Publish at QoS 1, in the order of calls; return once the broker has it, or MqttError.
+
+        ``facts`` are user properties; MQTT 3.1.1 has none.
+        """
+        properties = delivery.properties(facts) if self.is_v5 else None
         async with self._room:
             await self.publish(topic, payload, qos=1, retain=delivery.retain, properties=properties)
         if self._refusal is not None:

@@ -24,6 +24,7 @@ from streamer.backlog import Backlog
 from streamer.decode import Decoder, Sampling, Tracks, find_tracks, paced, plain
 from streamer.flow import Epoch, Media, Notice, VideoFrame
 from streamer.picture import PictureWatch
+from streamer.pulse import Pulse
 
 log = structlog.get_logger()
 
@@ -41,9 +42,11 @@ _WAITED_S = 0.002
 class CameraError(CredenceError):
     """A camera cannot be opened, or was lost."""
 
-    def __init__(self, camera: str, problem: str) -> None:
+    def __init__(self, camera: str, problem: str, *, denied: bool = False) -> None:
         super().__init__(f"camera {camera}: {problem}")
         self.camera, self.problem = camera, problem
+        self.denied = denied
+        """Whether it does not let this user in: to ask often may lock the account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +62,19 @@ class Live:
     """What decodes pictures: `cpu`, or FFmpeg's name of a kind of device that is to be tried."""
     watch: Callable[[], PictureWatch] = field(default=PictureWatch, repr=False)
 
-    def read(self, stop: threading.Event) -> Iterator[Media | Notice]:
+    def read(self, stop: threading.Event, pulse: Pulse | None = None) -> Iterator[Media | Notice]:
         """Connect and yield an Epoch, then pictures and sound, until ``stop`` is set.
 
         A Notice says when pictures begin to show nothing, and when they show something again.
+        ``pulse`` is told of each packet, by time.monotonic().
 
         The media clock stands at zero at the first packet. Raises CameraError when the camera
         cannot be reached or is lost; only a file just ends.
         """
-        media = self._media(stop)
+        media = self._media(stop, pulse or Pulse())
         return media if self.address.keeps_pace else paced(media, stop)
 
-    def _media(self, stop: threading.Event) -> Iterator[Media | Notice]:
+    def _media(self, stop: threading.Event, pulse: Pulse) -> Iterator[Media | Notice]:
         with self._opened() as container:
             tracks = find_tracks(container)
             if not tracks.all:
@@ -79,7 +83,7 @@ class Live:
                 said = f"{self.decoder} does not decode its pictures, the processor does"
                 log.warning(f"camera {self.camera}: {said}")
             decoder, watch = self._decoder(container, tracks), self.watch()
-            for packet in self._packets(container, tracks, stop):
+            for packet in self._packets(container, tracks, stop, pulse):
                 for item in decoder.feed(packet):
                     if isinstance(item, VideoFrame) and (notice := watch.look(item)):
                         yield notice
@@ -107,7 +111,7 @@ class Live:
         return Decoder(name, tracks, self.sampling, begin, zero_s=zero_s, back_s=_BACK_S)
 
     def _packets(
-        self, container: InputContainer, tracks: Tracks, stop: threading.Event
+        self, container: InputContainer, tracks: Tracks, stop: threading.Event, pulse: Pulse
     ) -> Iterator["av.Packet[Stream]"]:
         """Yield packets until told to stop, or to the end of a file.
 
@@ -124,6 +128,8 @@ class Live:
                     backlog.took(float(packet.dts * packet.time_base), came_s)
                 if stop.is_set():
                     return
+                if packet.size:
+                    pulse.took("picture" if packet.stream is tracks.video else "sound", came_s)
                 if packet.size or any_came:
                     any_came = True
                     yield packet
@@ -148,8 +154,9 @@ class Live:
         except (av.FFmpegError, OSError, ValueError) as error:
             silent = time.monotonic() - began_s >= self.timeout_s
             problem = _SILENT if silent else _why(error, address)
+            denied = isinstance(error, (av.HTTPUnauthorizedError, av.HTTPForbiddenError))
         # Outside of the handler: what FFmpeg raised holds the address with its password.
-        raise CameraError(self.camera, problem)
+        raise CameraError(self.camera, problem, denied=denied)
 
 
 @cache

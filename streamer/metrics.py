@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from math import ceil
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from prometheus_client import (
     CollectorRegistry,
@@ -26,6 +26,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
 from engines.runtime import Batch, Outputs, Runtime
+from streamer.connection import State, Status
 from streamer.ensemble import Ensemble
 from streamer.event import EmotionEvent
 
@@ -39,8 +40,6 @@ RECENT: Final = 1000
 _AGES_S: Final = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
 _CALLS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 
-State = Literal["connecting", "streaming", "backing_off", "ended"]
-"""`backing_off`: it was lost, or could not be reached, and is tried again. Only files end."""
 Reason = Literal["overload"]
 """`overload`: this machine does not keep up with the camera."""
 
@@ -55,6 +54,12 @@ class Metrics:
         build.info({"version": release()})
         self.up = Gauge(
             "credence_camera_up", "1 while media comes from the camera.", ["camera"], registry=all_
+        )
+        self.state = Gauge(
+            "credence_camera_state",
+            "1 for the state that the camera is in, 0 for the others.",
+            ["camera", "state"],
+            registry=all_,
         )
         self.reconnects = Counter(
             "credence_reconnects", "Connections after the first.", ["camera"], registry=all_
@@ -182,6 +187,8 @@ class CameraMetrics:
     def __post_init__(self) -> None:
         # From 0, so that Prometheus sees the first of each.
         self._all.up.labels(self.name)
+        for state in get_args(State):
+            self._all.state.labels(self.name, state).set(state == self.state)
         self._all.reconnects.labels(self.name)
         self._all.dropped.labels(self.name, "overload")
         self._all.age.labels(self.name)
@@ -191,18 +198,16 @@ class CameraMetrics:
             for trusted in ("false", "true"):
                 self._all.events.labels(self.name, phase, trusted)
 
-    def streaming(self) -> None:
-        """Media comes, from a new connection or of a new epoch."""
-        if self._came and self.state != "streaming":
-            self._all.reconnects.labels(self.name).inc()
-        self.state, self.tried, self._came = "streaming", True, True
-        self._all.up.labels(self.name).set(1)
-
-    def gone(self, state: State) -> None:
-        """No media comes."""
-        self.tried = self.tried or state != "connecting"
-        self.state = state
-        self._all.up.labels(self.name).set(0)
+    def turned(self, status: Status) -> None:
+        """The camera has another status."""
+        if (self.state, status.state) == ("connecting", "streaming"):
+            if self._came:
+                self._all.reconnects.labels(self.name).inc()
+            self._came = True
+        self.state, self.tried = status.state, self.tried or status.state != "connecting"
+        self._all.up.labels(self.name).set(status.online)
+        for state in get_args(State):
+            self._all.state.labels(self.name, state).set(state == status.state)
 
     def dropped(self, reason: Reason = "overload") -> None:
         """A picture or a piece of sound made room for a newer one."""

@@ -1,21 +1,27 @@
 """One live camera of a node, from connection to connection."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import structlog
 
 from streamer.announce import Announcer
 from streamer.config import Camera
+from streamer.connection import State
 from streamer.decode import Sampling
 from streamer.faces import Finder, Haar
 from streamer.flow import Epoch, Media, Notice
 from streamer.handover import Handover
 from streamer.judging import Judging
+from streamer.knock import returned
 from streamer.live import TIMEOUT_S, CameraError, Live
 from streamer.metrics import CameraMetrics
+from streamer.presence import Presence
+from streamer.pulse import STALL_S, Pulse, Stall
 from streamer.reconnect import Reconnector, camera_backoff
 from streamer.sinks.fanout import Sinks
 from streamer.sinks.jsonl import OutputError
@@ -25,6 +31,11 @@ log = structlog.get_logger()
 
 _FLUSH_S: Final = 2.0
 """When ended, a camera has so long to finish its last windows."""
+AWAY_S: Final = 30.0
+"""A medium that stays away for so long may have been dropped for good: connect again. **ours**"""
+_AWAY_MOST_S: Final = 3600.0
+"""Each time that was done it is done less readily: sound may rest by itself while nobody speaks."""
+_LOOK_S: Final = 0.5
 
 _TOO_SLOW = "this machine is too slow, media is dropped; raise video.sample_every_s"
 _YUNET = ", or get a faster face finder with: credence models fetch yunet"
@@ -46,6 +57,10 @@ class Waiting:
     """Seconds before each next attempt."""
     timeout_s: float = TIMEOUT_S
     """A camera that is silent for longer is lost."""
+    stall_s: float = STALL_S
+    """A medium that is silent for longer has stalled."""
+    away_s: float = AWAY_S
+    """Picture or sound alone that is away for longer is worth a new connection."""
 
 
 class Running:
@@ -64,6 +79,7 @@ class Running:
         self.failed: CameraError | None = None
         """Why a file could not be played. Other cameras are tried again for ever."""
         self._judging, self._metrics, self._sinks, self._judge = judging, metrics, sinks, judge
+        self._presence = Presence(settings.name, metrics, sinks)
         first = sinks.mqtt.next_sequence(settings.name) if sinks.mqtt else 0
         self._announcer: Announcer = judging.announcer(settings.name, first)
         self._address = settings.address
@@ -73,11 +89,16 @@ class Running:
             settings.name, self._address, sampling, waiting.timeout_s, video.decoder
         )
         self._stopping = asyncio.Event()
-        self._reconnect = Reconnector(self._stopping, waiting.delays)
+        self._stall_s, self._away_s = waiting.stall_s, waiting.away_s
+        self._reconnect = Reconnector(
+            self._stopping, waiting.delays, partial(returned, self._address)
+        )
         self._handover: Handover[Media | Notice] | None = None
         self._limit: asyncio.Timeout | None = None
         self._media = ""
         self._lasting: tuple[str, ...] = ()
+        self._stall: Stall | None = None
+        self._passing = self._problem = ""
         self._told: set[str] = set()
 
     def end(self) -> None:
@@ -90,38 +111,42 @@ class Running:
 
     async def run(self) -> None:
         """Judge what the camera sends, connection after connection. Never raises its errors."""
-        await self._sinks.status(self.name, online=False)
-        await self._reconnect.hold(self._guarded)
-        self._metrics.gone("ended")
+        await self._reconnect.hold(self._attempt)
+        await self._presence.turn("ended", "" if self._stopping.is_set() else self._problem)
 
-    async def _guarded(self) -> None:
-        why = ""
-        self._metrics.gone("connecting")
+    async def _attempt(self) -> None:
+        await self._presence.turn("connecting", self._problem or "connecting")
         try:
-            await self._session()
+            await self._guarded()
         except CameraError as error:
-            why = error.problem
+            self._problem = error.problem
+            if self._stopping.is_set():
+                return
             if not self._address.ends:
+                await self._presence.turn("backing_off", self._problem)
                 raise
             self.failed = error
             log.warning(str(error))
-        except (OutputError, BrokenPipeError):  # nobody takes the events of any camera
+        else:
+            self._problem = "the file has ended"
+
+    async def _guarded(self) -> None:
+        try:
+            await self._session()
+        except (CameraError, OutputError, BrokenPipeError):  # or nobody takes events any more
             raise
         except Exception as error:
             # On the worker: a traceback is made from files, and reading them blocks.
             said = f"camera {self.name}: its media could not be judged"
             await self._judge.worker.run(log.error, said, exc_info=error)
-            why = f"unexpected: {type(error).__name__}"
-            raise CameraError(self.name, why) from error
-        finally:
-            self._metrics.gone("backing_off")
-            await self._sinks.status(self.name, online=False, why=why)
+            raise CameraError(self.name, f"unexpected: {type(error).__name__}") from error
 
     async def _session(self) -> None:
         """One connection, from the first packet to the loss of the last."""
-        lost: list[str] = []
+        lost: list[CameraError] = []
+        pulse, self._stall = Pulse(self._stall_s), None
         dropping = Handover[Media | Notice](
-            self._source.read,
+            partial(self._source.read, pulse=pulse),
             name=self.name,
             droppable=lambda item: not isinstance(item, Epoch | Notice),
             drops=self._metrics.dropped,
@@ -130,10 +155,14 @@ class Running:
             async with dropping as self._handover, asyncio.timeout(None) as self._limit:
                 if self._stopping.is_set():
                     return
+                watch = asyncio.create_task(self._watch(pulse, self._handover, lost))
                 media = self._until_lost(self._handover, lost)
-                await self._judging.publish(
-                    media, self._judge.finder, self._announcer, self._judge.worker, self._sinks
-                )
+                try:
+                    await self._judging.publish(
+                        media, self._judge.finder, self._announcer, self._judge.worker, self._sinks
+                    )
+                finally:
+                    watch.cancel()
         except TimeoutError:
             log.warning(f"camera {self.name}: its last events were given up")
         finally:
@@ -142,19 +171,20 @@ class Running:
                 said = f"camera {self.name}: media was dropped"
                 log.warning(said, items=dropping.dropped, of=dropping.handed)
         if lost:
-            raise CameraError(self.name, lost[0])
+            raise lost.pop()  # what it is raised from would keep it, and all that it saw, alive
         if self._address.ends and not self._stopping.is_set():
             log.info(f"camera {self.name}: the file has ended")
 
     async def _until_lost(
-        self, handover: Handover[Media | Notice], lost: list[str]
+        self, handover: Handover[Media | Notice], lost: list[CameraError]
     ) -> AsyncIterator[Media]:
         """Pass media on, and end where the camera is lost, so that open windows are finished."""
         overrun = False
         try:
             async for item in handover:
                 if isinstance(item, Notice):
-                    await self._online(item.sentence)
+                    self._passing = item.sentence
+                    await self._tell()
                     continue
                 if isinstance(item, Epoch):
                     await self._connected(item)
@@ -164,12 +194,10 @@ class Running:
                     log.warning(f"camera {self.name}: {_TOO_SLOW}{faster}")
                 yield item
         except CameraError as error:
-            lost.append(error.problem)
+            lost.append(CameraError(self.name, error.problem, denied=error.denied))
 
     async def _connected(self, epoch: Epoch) -> None:
         self._reconnect.connected()
-        self._metrics.streaming()
-        log.info(f"camera {self.name}: online", media=epoch.media)
         changed = self._media not in ("", epoch.media)
         sentences = (
             f"it has changed, before it sent {self._media}" if changed else "",
@@ -178,16 +206,37 @@ class Running:
         )
         self._media = epoch.media
         self._lasting = tuple(filter(None, sentences))
+        self._passing = self._problem = ""
         self._told.intersection_update(self._lasting)
-        await self._online()
+        await self._tell()
 
-    async def _online(self, passing: str = "") -> None:
-        """Say that the camera works, and what is wrong with it all the same."""
-        sentences = tuple(filter(None, (*self._lasting, passing)))
+    async def _watch(
+        self, pulse: Pulse, handover: Handover[Media | Notice], lost: list[CameraError]
+    ) -> None:
+        """Tell when media stops coming and comes again; end a connection that lacks one long."""
+        while not self._address.ends:  # a file may pause
+            await asyncio.sleep(_LOOK_S)
+            if self._presence.state not in ("streaming", "stalled"):
+                continue
+            before, self._stall = self._stall, pulse.stall(time.monotonic())
+            if self._stall != before:
+                await self._tell()
+            if self._stall and self._stall.partial and self._stall.lasts(self._away_s):
+                self._away_s = min(2 * self._away_s, _AWAY_MOST_S)
+                lost.append(CameraError(self.name, f"its {self._stall.what} has not come back"))
+                handover.end()
+                return
+
+    async def _tell(self) -> None:
+        """Say that the camera works, or does not, and what is wrong with it all the same."""
+        stall = self._stall
+        sentences = tuple(filter(None, (str(stall or ""), *self._lasting, self._passing)))
         for sentence in sentences:
             if sentence not in self._told:
                 log.warning(f"camera {self.name}: {sentence}")
         self._told.update(sentences)
         lacks = self._judging.lacks
         why = ". ".join((*sentences, lacks) if lacks else sentences)
-        await self._sinks.status(self.name, online=True, why=why)
+        online = stall is None or stall.partial
+        state: State = "stalled" if stall else "streaming"
+        await self._presence.turn(state, why, online=online, media=self._media)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import AfterValidator, NonNegativeInt
 
 from engines.manifest import Modality
+from streamer.connection import State
 from streamer.ensemble import Ensemble
 from streamer.event import Part, WindowKind
-from streamer.metrics import CameraMetrics, Reading, Reason, State, percentile_99, release
+from streamer.metrics import CameraMetrics, Reading, Reason, percentile_99, release
 
 if TYPE_CHECKING:
     from streamer.judging import Judging
@@ -73,7 +74,8 @@ class CameraStats(Part):
     """What one camera has come to since the node started."""
 
     state: State
-    """`backing_off`: it was lost, or could not be reached, and is tried again."""
+    """`stalled`: picture, sound or both have stopped coming. `backing_off`: it was lost, or could
+    not be reached, and is tried again."""
     reconnects: NonNegativeInt
     dropped: dict[Reason, NonNegativeInt]
     """Pictures and pieces of sound that were not looked at, by reason."""

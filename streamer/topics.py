@@ -2,12 +2,14 @@
 `docs/asyncapi.yaml` is made from this table."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from pydantic import BaseModel
 
 from streamer.broker import KEPT_S, Delivery
-from streamer.event import CONTENT_TYPE, EmotionEvent
+from streamer.connection import State
+from streamer.event import CONTENT_TYPE, EmotionEvent, Part
 from streamer.sinks.home_assistant import FRESH_S, Device, TrustedEvent
 from streamer.spoken import Spoken
 from streamer.state import CameraState
@@ -15,6 +17,18 @@ from streamer.stats import NodeInfo, NodeStats
 from streamer.swap import Answer, Wanted
 
 _JSON: Final = "application/json"
+
+
+class StatusFacts(Part):
+    """The state of a camera, with its status."""
+
+    state: State
+    since: datetime
+    """When the state began."""
+
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Return these as names and texts."""
+        return tuple(self.model_dump(mode="json").items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +44,8 @@ class Topic:
     delivery: Delivery
     listens: bool = False
     """The node receives it; else it sends it."""
+    facts: type[BaseModel] | None = None
+    """What MQTT 5 says beside the payload, as user properties."""
 
 
 AVAILABILITY = Topic(
@@ -59,6 +75,7 @@ STATUS = Topic(
     "Whether the camera works, and what is wrong with it. Counts while its node is online.",
     "^(online|offline)(: .+)?$",
     Delivery(retain=True),
+    facts=StatusFacts,
 )
 EVENT = Topic(
     "event",

@@ -28,6 +28,8 @@ class RtspServer:
         self.port = free_port()
         self.stalled = threading.Event()
         """While set, connections stay open and nothing comes."""
+        self.withheld: set[int] = set()
+        """Tracks of which nothing is sent; 0 is the first of the clip, its picture."""
         self.transports: list[str] = []
         """What clients have asked for."""
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -120,7 +122,7 @@ class _Session(Session):
         return f"{wanted};server_port={'-'.join(str(s.getsockname()[1]) for s in pair)}"
 
     def send(self, packet: Packet) -> None:
-        if self._server.stalled.is_set():
+        if self._server.stalled.is_set() or packet.track in self._server.withheld:
             return
         if packet.track in self._sockets:
             with suppress(OSError):  # the client may have gone

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
+from streamer.connection import State
 from streamer.event import EmotionEvent
 from streamer.sinks.mqtt import MqttSink
 from streamer.spoken import Spoken
@@ -41,7 +43,14 @@ class Sinks:
         if self.mqtt:
             self.mqtt.partial(spoken)
 
-    async def status(self, camera: str, online: bool, why: str = "") -> None:
-        """Say whether a camera, or a recording in its place, is running, and what is wrong."""
+    async def status(
+        self,
+        camera: str,
+        online: bool,
+        why: str = "",
+        state: State | None = None,
+        since: datetime | None = None,
+    ) -> None:
+        """Say how a camera, or a recording in its place, is, as `MqttSink.status` does."""
         if self.mqtt:
-            await self.mqtt.status(camera, online, why)
+            await self.mqtt.status(camera, online, why, state, since)

@@ -11,6 +11,7 @@ import aiomqtt
 import structlog
 
 from streamer.broker import Broker, Client, RefusedError
+from streamer.connection import State
 from streamer.event import EmotionEvent
 from streamer.link import Link, backoff
 from streamer.sinks.home_assistant import HomeAssistant, TrustedEvent
@@ -25,6 +26,7 @@ from streamer.topics import (
     SWAPPED,
     TRANSCRIPT,
     TRUSTED,
+    StatusFacts,
     Topic,
 )
 
@@ -40,6 +42,7 @@ log = structlog.get_logger()
 class _Retained:
     payload: bytes
     of: Topic
+    facts: tuple[tuple[str, str], ...] = ()
 
 
 class MqttSink:
@@ -64,7 +67,7 @@ class MqttSink:
         will = aiomqtt.Will(self._availability, _OFFLINE, qos=1, retain=True)
         self._link = Link(broker, will=will, delays=delays)
         self._outbox = MemoryOutbox() if outbox is None else outbox
-        self._cameras: set[str] = set()
+        self._cameras: dict[str, StatusFacts] = {}
         self._retained: dict[str, _Retained] = {}
         self._unsaid: dict[str, None] = {}
         self._told_home: dict[str, int] = {}
@@ -120,14 +123,25 @@ class MqttSink:
         self._partials[spoken.camera] = spoken
         self._something_to_say.set()
 
-    async def status(self, camera: str, online: bool, why: str = "") -> None:
-        """Say whether a camera works, and what is wrong with it, in one sentence.
+    async def status(
+        self,
+        camera: str,
+        online: bool,
+        why: str = "",
+        state: State | None = None,
+        since: datetime | None = None,
+    ) -> None:
+        """Say whether a camera works, what is wrong with it, and its state since when.
 
-        While the broker is away only the newest is kept.
+        Where no state is given it streams now, or has ended. While the broker is away only the
+        newest is kept.
         """
-        self._cameras.add(camera)
-        state = _ONLINE if online else _OFFLINE
-        self._retain(camera, "status", state + f": {why}".encode() if why else state, STATUS)
+        said = (_ONLINE if online else _OFFLINE) + (f": {why}".encode() if why else b"")
+        state, before = state or ("streaming" if online else "ended"), self._cameras.get(camera)
+        began = before.since if before and before.state == state else datetime.now(UTC)
+        self._cameras[camera] = facts = StatusFacts(state=state, since=since or began)
+        topic = self.broker.topic(self._node, camera, "status")
+        self._keep(topic, _Retained(said, STATUS, facts.pairs()))
 
     def retain(self, payload: bytes, of: Topic) -> None:
         """Keep JSON on a topic of the node itself; while the broker is away only the newest."""
@@ -258,13 +272,13 @@ class MqttSink:
         while self._unsaid:
             topic = next(iter(self._unsaid))
             said = self._retained[topic]
-            await client.send(topic, said.payload, said.of.delivery)
+            await client.send(topic, said.payload, said.of.delivery, said.facts)
             del self._unsaid[topic]
             if self._retained[topic] is not said:
                 self._say_again([topic])
 
     async def _take_leave(self, client: Client) -> None:
         for camera in self._cameras:
-            self._retain(camera, "status", _OFFLINE, STATUS)
+            await self.status(camera, online=False)
         await self._say(client)
         await client.send(self._availability, _OFFLINE, AVAILABILITY.delivery)

@@ -2,7 +2,8 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from engines.window import FaceWindow
 from streamer.config import Engines
+from streamer.connection import State, Status
 from streamer.ensemble import Ensemble, Panel, Trial, open_ensemble
 from streamer.event import WindowSpan
 from streamer.metrics import RECENT, Metrics, percentile_99
@@ -54,18 +56,31 @@ def test_only_connections_after_the_first_are_reconnects() -> None:
     def reconnects() -> int:
         return metrics.reading().total("credence_reconnects_total")
 
-    door.gone("connecting")
+    def turn(*states: State) -> None:
+        for state in states:
+            door.turned(Status(state, datetime.now(UTC), state == "streaming"))
+
+    turn("connecting")
     assert not door.tried
-    door.gone("backing_off")
+    turn("backing_off")
     assert door.tried
-    door.streaming()
-    door.streaming()  # another epoch of the same connection
+    turn("connecting", "streaming", "stalled", "streaming")
     assert reconnects() == 0
-    door.gone("backing_off")
-    door.gone("connecting")
-    door.streaming()
+    turn("backing_off", "connecting", "streaming")
     assert reconnects() == 1
     assert metrics.reading().total("credence_camera_up", camera="door") == 1
+
+
+def test_a_camera_is_in_one_state_and_up_while_any_media_comes() -> None:
+    door = (metrics := Metrics(["door"])).cameras["door"]
+    cases: list[tuple[State, bool]] = [("connecting", False), ("stalled", True), ("stalled", False)]
+    for state, online in cases:
+        status = Status(state, datetime.now(UTC), online)
+        door.turned(status)
+        reading = metrics.reading()
+        states = reading.by("state", "credence_camera_state", camera="door")
+        assert states == {each: int(each == state) for each in get_args(State)}
+        assert reading.total("credence_camera_up", camera="door") == online
 
 
 def test_ages_are_kept_of_the_last_events_alone(make_event: MakeEvent) -> None:
