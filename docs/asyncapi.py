@@ -33,7 +33,8 @@ _PARAMETERS: Final = {
 _INTRODUCTION: Final = """\
 What Credence publishes over MQTT, and listens for. The account for readers is docs/mqtt.md.
 Everything is published at QoS 1. With MQTT 3.1.1 there are the same topics and payloads, without
-content types and expiry. Messages of what is not configured are not sent."""
+content types, expiry and headers, which are user properties. Messages of what is not configured
+are not sent."""
 
 
 def page() -> str:
@@ -126,7 +127,9 @@ def _message(topic: Topic) -> dict[str, Any]:
     said = topic.delivery.content_type
     if isinstance(topic.payload, str):
         payload: dict[str, Any] = {"type": "string", "pattern": topic.payload}
-        return {"contentType": "text/plain", "payload": payload}
+        headers = _ref("components", "schemas", topic.facts.__name__) if topic.facts else None
+        beside = {"headers": headers} if headers else {}
+        return {"contentType": "text/plain", **beside, "payload": payload}
     message = {
         "contentType": said or "application/json",
         "payload": _ref("components", "schemas", topic.payload.__name__),
@@ -141,6 +144,7 @@ def _schemas() -> dict[str, Any]:
         for topic in TOPICS
         if not isinstance(topic.payload, str)
     ]
+    models += [(topic.facts, "serialization") for topic in TOPICS if topic.facts]
     _, made = models_json_schema(models, ref_template="#/components/schemas/{model}")
     schemas: dict[str, Any] = made["$defs"]
     return schemas

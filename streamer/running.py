@@ -11,7 +11,6 @@ import structlog
 
 from streamer.announce import Announcer
 from streamer.config import Camera
-from streamer.connection import State
 from streamer.decode import Sampling
 from streamer.faces import Finder, Haar
 from streamer.flow import Epoch, Media, Notice
@@ -115,7 +114,7 @@ class Running:
         await self._presence.turn("ended", "" if self._stopping.is_set() else self._problem)
 
     async def _attempt(self) -> None:
-        await self._presence.turn("connecting", self._problem or "connecting")
+        await self._presence.turn("connecting", self._problem)
         try:
             await self._guarded()
         except CameraError as error:
@@ -237,6 +236,7 @@ class Running:
         self._told.update(sentences)
         lacks = self._judging.lacks
         why = ". ".join((*sentences, lacks) if lacks else sentences)
-        online = stall is None or stall.partial
-        state: State = "stalled" if stall else "streaming"
-        await self._presence.turn(state, why, online=online, media=self._media)
+        if stall:
+            await self._presence.turn("stalled", why, online=stall.partial)
+        else:
+            await self._presence.turn("streaming", why, media=self._media)

@@ -35,9 +35,10 @@ def packets(clip: Path, *, rounds: int | None = 1) -> Iterator[Packet]:
                 if stream.index not in muxers:
                     muxers[stream.index] = _Muxer(stream)
             timed = [packet for packet in given.demux() if packet.dts is not None]
+            lasting_s = max((given.duration or 0) / av.time_base, _lasting_s(timed))
             for packet in sorted(timed, key=_when_s):
                 yield from muxers[packet.stream.index].pack(packet, offset_s)
-            offset_s += (given.duration or 0) / av.time_base
+            offset_s += lasting_s
 
 
 @dataclass(eq=False)
@@ -65,6 +66,17 @@ class _Muxer:
         for data in self.waiting:
             yield Packet(due_s, track, data)
         self.waiting.clear()
+
+
+def _lasting_s(timed: list[Any]) -> float:
+    """Return how long the longest track lasts: sound may begin before the clip does."""
+    tracks = {packet.stream.index for packet in timed}
+    spans_s = []
+    for track in tracks:
+        own = [packet for packet in timed if packet.stream.index == track]
+        end_s = max(_when_s(packet) + float(packet.duration * packet.time_base) for packet in own)
+        spans_s.append(end_s - min(map(_when_s, own)))
+    return max(spans_s, default=0.0)
 
 
 def _when_s(packet: Any) -> float:

@@ -103,6 +103,11 @@ class Described:
             return
         assert (message.qos, message.retain) == (stated["qos"], stated["retain"])
         said = message.properties.json() if message.properties else {}  # type: ignore[no-untyped-call]
+        if headers := described.get("headers"):
+            schema = {**headers, "components": DOCUMENT["components"]}
+            jsonschema.Draft7Validator(schema).validate(dict(said["UserProperty"]))
+        else:
+            assert "UserProperty" not in said
         promised = described.get("bindings", {}).get("mqtt", {})
         assert said.get("ContentType") == promised.get("contentType")
         assert said.get("PayloadFormatIndicator") == promised.get("payloadFormatIndicator")

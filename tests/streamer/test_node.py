@@ -1,6 +1,7 @@
 """Many cameras in one process, from real servers to a real broker."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -16,7 +17,7 @@ from streamer.event import EmotionEvent
 from streamer.flow import Face, VideoFrame
 from streamer.live import CameraError
 from streamer.node import Node, open_node
-from streamer.reconnect import Reconnector
+from streamer.reconnect import LONGEST_S, Reconnector
 from streamer.running import Waiting
 from tests.media import AS_CAMERAS_DO, write_media
 from tests.rtsp import RtspServer
@@ -106,9 +107,12 @@ async def test_a_bug_in_one_camera_leaves_the_others(
     monkeypatch.setattr(node.finders[0], "find", lambda _: 1 / 0)
     task = asyncio.create_task(node.run(events, None))
     await events.until(lambda: events.of("attic"))
+    said = ""
+    while "camera door: unexpected: ZeroDivisionError" not in said:
+        await asyncio.sleep(0.05)
+        said += capsys.readouterr().out
     node.stop()
     await task
-    assert "camera door: unexpected: ZeroDivisionError" in capsys.readouterr().out
 
 
 @pytest.mark.timeout(30)
@@ -189,3 +193,52 @@ async def test_reconnector_warns_once_and_waits_longer_each_time(
     said = capsys.readouterr().out
     assert (said.count("door: a;"), said.count("door: b;")) == (1, 1)
     assert len(asked) == 5
+
+
+def lost_again_and_again(stop: asyncio.Event, times: int, **how: bool) -> Callable[[], Any]:
+    left = iter(range(times))
+
+    async def session() -> None:
+        if next(left, None) is None:
+            stop.set()
+        raise CameraError("door", "lost", **how)
+
+    return session
+
+
+@pytest.mark.timeout(10)
+async def test_a_camera_that_is_back_is_tried_at_once_and_then_with_short_delays_again() -> None:
+    stop, begun = asyncio.Event(), []
+
+    def delays() -> Iterator[float]:
+        begun.append("delays")
+        return repeat(3600.0)
+
+    def returned(_: threading.Event) -> Iterator[None]:
+        yield
+
+    await Reconnector(stop, delays, returned).hold(lost_again_and_again(stop, 2))
+    assert len(begun) >= 3
+
+
+async def test_one_that_lets_us_not_in_waits_longest_and_is_not_knocked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[float] = []
+
+    async def back_within(_: Reconnector, delay_s: float, knock: object) -> bool:
+        asked.append(delay_s)
+        assert list(knock(threading.Event())) == []  # type: ignore[operator]
+        return False
+
+    monkeypatch.setattr(Reconnector, "_back_within", back_within)
+    stop = asyncio.Event()
+
+    def returned(_: threading.Event) -> Iterator[None]:
+        raise AssertionError
+
+    await Reconnector(stop, lambda: repeat(0.0), returned).hold(
+        lost_again_and_again(stop, 2, denied=True)
+    )
+    assert len(asked) == 3
+    assert all(LONGEST_S / 2 <= delay_s <= LONGEST_S for delay_s in asked)
