@@ -1,6 +1,6 @@
 """Many cameras that cost little: a clip, muxed once and sent over RTSP again and again.
 
-    python -m benchmarks.feeds CLIP
+    python -m benchmarks.feeds CLIP [PORT]
 
 Serves /now, which plays at once, and /0, /1, …, which begin where others are not: each at its own
 place in the clip's cycle, so that not all speak at the same time. Prints its port, and then a line
@@ -32,11 +32,13 @@ class Feeds:
     def __init__(self, program: Program) -> None:
         self.program = program
         program.wait_for(lambda lines: len(lines) > 0)
-        self._port = int(program.lines[0].text)
+        self.port = int(program.lines[0].text)
+        self.listened_s = program.lines[0].at_s
+        """Since when it has taken connections, by time.monotonic()."""
 
     def url(self, name: object) -> str:
         """Return the address of a camera."""
-        return f"rtsp://127.0.0.1:{self._port}/{name}"
+        return f"rtsp://127.0.0.1:{self.port}/{name}"
 
     def played_s(self, since_s: float) -> list[tuple[str, float]]:
         """Return which cameras began to play, and when, by time.monotonic(), since a time."""
@@ -45,9 +47,9 @@ class Feeds:
 
 
 @contextmanager
-def feeds(clip: Path) -> Iterator[Feeds]:
-    """Serve a clip for as long as the context lasts."""
-    with running("benchmarks.feeds", str(clip)) as program:
+def feeds(clip: Path, port: int = 0) -> Iterator[Feeds]:
+    """Serve a clip for as long as the context lasts, on any port where it is 0."""
+    with running("benchmarks.feeds", str(clip), str(port)) as program:
         yield Feeds(program)
 
 
@@ -90,17 +92,17 @@ class _Feed(Session):
             await self.writer.drain()
 
 
-async def _serve(clip: Path) -> None:
+async def _serve(clip: Path, port: int) -> None:
     sdp, cycle_s = describe(clip), length_s(clip)
     media = list(packets(clip, rounds=round(_PLAYED_S / cycle_s)))
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await _Feed(writer, sdp, media, cycle_s).hold(reader)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", port)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(Path(sys.argv[1])))
+    asyncio.run(_serve(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0))

@@ -2,6 +2,7 @@
 
 import argparse
 import platform
+import signal
 import subprocess
 import sys
 import threading
@@ -55,8 +56,9 @@ class EndedError(CredenceError):
 class Program:
     """A running program; its standard output line by line, and standard error once it ended."""
 
-    def __init__(self, module: str, *given: str) -> None:
-        self._command = [sys.executable, "-m", module, *given]
+    def __init__(self, module: str, *given: str, within: Sequence[str] = ()) -> None:
+        """``within`` is a command that runs the one after it."""
+        self._command = [*within, sys.executable, "-m", module, *given]
         self.lines: list[Line] = []
         self._errors: list[str] = []
         self.began_s = time.monotonic()
@@ -101,9 +103,16 @@ class Program:
                 raise EndedError(self._command, self.errors)
 
     def end(self) -> float:
-        """Wait until it has ended by itself; return how long it ran."""
+        """Wait until it has ended by itself, and all it said is read; return how long it ran."""
         self._process.wait(_PATIENCE_S)
-        return time.monotonic() - self.began_s
+        ran_s = time.monotonic() - self.began_s
+        for reader in self._readers:
+            reader.join(_STOP_S)
+        return ran_s
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
 
     def stop(self) -> None:
         """End it as Ctrl-C would, and read what it still says."""
@@ -128,9 +137,9 @@ def wait_until(come: Callable[[], bool], patience_s: float = _PATIENCE_S) -> boo
 
 
 @contextmanager
-def running(module: str, *given: str) -> Iterator[Program]:
+def running(module: str, *given: str, within: Sequence[str] = ()) -> Iterator[Program]:
     """Run a module as a program for as long as the context lasts."""
-    program = Program(module, *given)
+    program = Program(module, *given, within=within)
     try:
         yield program
     finally:
