@@ -1,6 +1,5 @@
 """The command `credence`."""
 
-import asyncio
 import gc
 import logging
 import os
@@ -22,7 +21,7 @@ from streamer.cli_engines import app as engines_app
 from streamer.cli_given import ConfigOption, SetOption, SourceArgument
 from streamer.cli_models import app as models_app
 from streamer.logs import log_to_stderr
-from streamer.threads import leave
+from streamer.threads import leave, run_to_end
 
 T = TypeVar("T")
 
@@ -272,7 +271,7 @@ def _run(work: Coroutine[object, object, T]) -> T:
     cv2.setNumThreads(1)  # a pool per camera would cost more than it gains
     gc.freeze()  # what is loaded by now stays; looking through it again and again costs
     try:
-        return asyncio.run(work)
+        return run_to_end(work)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     except ExceptionGroup as group:

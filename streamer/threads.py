@@ -1,13 +1,18 @@
 """Threads for native code that blocks, and the end of the process while they may be in it."""
 
+import asyncio
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from typing import Final, NoReturn
+from typing import Final, NoReturn, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _LEAVE_S: Final = 1.0
 """How long the end of the process waits for threads: time for one picture or one window."""
@@ -18,6 +23,35 @@ class NativeThread(threading.Thread):
 
     def __init__(self, target: Callable[[], None], name: str) -> None:
         super().__init__(target=target, name=name, daemon=True)
+
+
+class _Unawaited(ThreadPoolExecutor):
+    """An executor for asyncio whose end waits for nobody, as a look-up of a name may hang."""
+
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> "Future[R]":
+        """Run a call on a thread of its own."""
+        future: Future[R] = Future()
+
+        def work() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                future.set_result(fn(*args, **kwargs))
+            except BaseException as error:  # raised again where it is awaited
+                future.set_exception(error)
+
+        NativeThread(work, "call").start()
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Do nothing."""
+
+
+def run_to_end(work: Coroutine[object, object, R]) -> R:
+    """Run a coroutine as `asyncio.run` does, and wait for no thread then."""
+    with asyncio.Runner() as runner:
+        runner.get_loop().set_default_executor(_Unawaited())
+        return runner.run(work)
 
 
 def leave(code: int) -> NoReturn:
