@@ -33,7 +33,7 @@ class Presence:
         if (status := self._connection.turn(state, why, online=online)) is None:
             return
         if state != before:
-            facts |= {"why": why} if why and not status.online else {}
+            facts |= {"why": why} if why and state != "streaming" else {}
             log.info(f"camera {self._camera}: {_SAID.get(state, state)}", **facts)
         self._metrics.turned(status)
         await self._sinks.status(self._camera, status.online, why, state, status.since)
