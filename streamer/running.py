@@ -82,6 +82,8 @@ class Running:
 
     def end(self) -> None:
         """Take no more media, finish what is begun, and let `run` return."""
+        if self._stopping.is_set():
+            return
         self._stopping.set()
         if self._handover:
             self._handover.end()
