@@ -11,6 +11,8 @@ from typing import cast
 
 import aiomqtt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from streamer.broker import Broker
@@ -19,7 +21,8 @@ from streamer.config import Camera, Config, ConfigError, Vad, Video
 from streamer.event import EmotionEvent
 from streamer.node import Node
 from streamer.reload import Changes, Reloader, difference, needs_restart
-from streamer.roster import Roster
+from streamer.roster import Place, Roster
+from streamer.running import Judge, Running
 from streamer.wire import UnreadableError
 from tests.media import write_media
 from tests.rtsp import RtspServer
@@ -99,6 +102,67 @@ async def test_what_cannot_be_read_changes_nothing(error: Exception, said: str) 
     reloader.close()
     assert (answer.outcome, answer.cameras) == ("refused", Changes())
     assert answer.sentence == f"{said}; nothing was changed"
+
+
+class Pretended:
+    """What runs in a place; to end takes it a while."""
+
+    runs = True
+
+    def __init__(self, settings: Camera, all_: list["Pretended"], ends_in: int) -> None:
+        assert not any(each.runs for each in all_), "two at once"
+        self.settings, self._ends_in = settings, ends_in
+        self._ending = asyncio.Event()
+        all_.append(self)
+
+    def end(self) -> None:
+        self._ending.set()
+
+    async def run(self) -> None:
+        await self._ending.wait()
+        for _ in range(self._ends_in):
+            await asyncio.sleep(0)
+        self.runs = False
+
+
+WANTED = st.sampled_from(
+    [None, camera("a"), camera("a", "webcam:0"), camera("a", enabled=False)],
+)
+
+
+@given(st.lists(st.tuples(WANTED, st.integers(0, 5)), max_size=8), st.integers(0, 4))
+def test_a_place_becomes_what_it_was_told_last(
+    told: list[tuple[Camera | None, int]], ends_in: int
+) -> None:
+    async def tell() -> None:
+        ran: list[Pretended] = []
+        rested: list[Camera | None] = []
+
+        def start(settings: Camera, _: Judge) -> Running:
+            return cast(Running, Pretended(settings, ran, ends_in))
+
+        async def rest() -> None:
+            rested.append(place.settings)
+
+        place = Place(camera("a"), cast(Judge, None), start)
+        task = asyncio.create_task(place.run(rest, lambda: None))
+        last: Camera | None = camera("a")
+        for wanted, turns in told:
+            if task.done():
+                break
+            place.become(last := wanted)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert task.done() is (last is None)
+        running = [each.settings for each in ran if each.runs]
+        assert running == ([last] if last and last.enabled else [])
+        assert not (last and not last.enabled) or rested[-1] == last
+        place.become(None)
+        await task
+
+    asyncio.run(tell())
 
 
 class Following:
@@ -315,6 +379,7 @@ async def test_a_process_follows_its_file_and_its_broker(
         assert ('camera="hall"' in page, 'camera="yard"' in page) == (True, False)
 
         switch = broker.topic("attic", "hall", "enabled", "set")
+        await client.publish(broker.topic("attic", "yard", "enabled", "set"), "OFF", qos=1)
         for payload in ("nonsense", "OFF"):
             await client.publish(switch, payload, qos=1)
         await seen.until(lambda: seen.newest["attic/hall/status"] == b"offline: disabled")
@@ -334,6 +399,7 @@ async def test_a_process_follows_its_file_and_its_broker(
         _, log = await asyncio.to_thread(node.communicate, timeout=20)
     assert (node.returncode, "Traceback" in log) == (0, False)
     assert "settings were read again: enabled hall, shed; restart for: vad" in log
+    assert "no camera is named 'yard', so none was switched" in log
     assert "a camera was not switched: enabled/set takes ON or OFF" in log
     assert log.count("camera door: online") == 1, "it was left alone"
     for name in ("door", "hall", "shed"):
