@@ -95,6 +95,18 @@ class Metrics:
         )
         self.cameras = {name: CameraMetrics(name, self) for name in cameras}
 
+    def add(self, camera: str) -> None:
+        """Count for a camera, from 0 unless it is counted for already."""
+        if camera not in self.cameras:
+            self.cameras[camera] = CameraMetrics(camera, self)
+
+    def remove(self, camera: str) -> None:
+        """Forget a camera."""
+        del self.cameras[camera]
+        counted = (self.reconnects, self.dropped, self.windows, self.events, self.age)
+        for metric in (self.up, self.state, *counted):
+            metric.remove_by_labels({"camera": camera})
+
     def follow(
         self,
         connected: Callable[[], bool],

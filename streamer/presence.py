@@ -7,6 +7,7 @@ import structlog
 from streamer.connection import Connection, State
 from streamer.metrics import CameraMetrics
 from streamer.sinks.fanout import Sinks
+from streamer.topics import StatusFacts
 
 log = structlog.get_logger()
 
@@ -26,14 +27,16 @@ class Presence:
         return self._connection.state
 
     async def turn(
-        self, state: State, why: str = "", *, online: bool | None = None, **facts: str
+        self, state: State, why: str = "", *, online: bool | None = None, media: str = ""
     ) -> None:
-        """Go to a state, as `Connection.turn` does; ``facts`` stand in the log."""
+        """Go to a state, as `Connection.turn` does; the log also says ``media``."""
         before = self.state
         if (status := self._connection.turn(state, why, online=online)) is None:
             return
         if state != before:
-            facts |= {"why": why} if why and state != "streaming" else {}
+            told = {"media": media, "why": "" if state in ("streaming", why) else why}
+            facts = {name: text for name, text in told.items() if text}
             log.info(f"camera {self._camera}: {_SAID.get(state, state)}", **facts)
         self._metrics.turned(status)
-        await self._sinks.status(self._camera, status.online, why, state, status.since)
+        beside = StatusFacts(state=state, since=status.since)
+        await self._sinks.status(self._camera, status.online, why, beside)

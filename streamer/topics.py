@@ -2,8 +2,8 @@
 `docs/asyncapi.yaml` is made from this table."""
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
+from datetime import UTC, datetime
+from typing import Final, Self
 
 from pydantic import BaseModel
 
@@ -26,6 +26,11 @@ class StatusFacts(Part):
     since: datetime
     """When the state began."""
 
+    @classmethod
+    def of(cls, state: State) -> Self:
+        """Return a state that begins now."""
+        return cls(state=state, since=datetime.now(UTC))
+
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """Return these as names and texts."""
         return tuple(self.model_dump(mode="json").items())
@@ -46,6 +51,15 @@ class Topic:
     """The node receives it; else it sends it."""
     facts: type[BaseModel] | None = None
     """What MQTT 5 says beside the payload, as user properties."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retained:
+    """A message that is kept on a topic."""
+
+    payload: bytes
+    of: Topic
+    facts: tuple[tuple[str, str], ...] = ()
 
 
 AVAILABILITY = Topic(
@@ -76,6 +90,21 @@ STATUS = Topic(
     "^(online|offline)(: .+)?$",
     Delivery(retain=True),
     facts=StatusFacts,
+)
+ENABLED = Topic(
+    "enabled",
+    "{prefix}/{node}/{camera}/enabled",
+    "Whether the camera is looked at. Empty, it was removed, as on status and state.",
+    "^(ON|OFF)$",
+    Delivery(retain=True),
+)
+ENABLE = Topic(
+    "enable",
+    "{prefix}/{node}/{camera}/enabled/set",
+    "Switches the camera, with mqtt.switches. A retained one is ignored.",
+    "^(ON|OFF)$",
+    Delivery(),
+    listens=True,
 )
 EVENT = Topic(
     "event",
@@ -141,6 +170,8 @@ TOPICS: Final = (
     INFO,
     STATS,
     STATUS,
+    ENABLED,
+    ENABLE,
     EVENT,
     STATE,
     TRANSCRIPT,

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
-from streamer.connection import State
 from streamer.event import EmotionEvent
 from streamer.sinks.mqtt import MqttSink
 from streamer.spoken import Spoken
+from streamer.topics import StatusFacts
 from streamer.worker import Worker
 
 
@@ -44,13 +43,18 @@ class Sinks:
             self.mqtt.partial(spoken)
 
     async def status(
-        self,
-        camera: str,
-        online: bool,
-        why: str = "",
-        state: State | None = None,
-        since: datetime | None = None,
+        self, camera: str, online: bool, why: str = "", facts: StatusFacts | None = None
     ) -> None:
         """Say how a camera, or a recording in its place, is, as `MqttSink.status` does."""
         if self.mqtt:
-            await self.mqtt.status(camera, online, why, state, since)
+            await self.mqtt.status(camera, online, why, facts)
+
+    def enlist(self, camera: str, enabled: bool) -> None:
+        """Say that there is a camera, and whether it is enabled."""
+        if self.mqtt:
+            self.mqtt.enlist(camera, enabled)
+
+    def forget(self, camera: str) -> None:
+        """Take back what is said of a camera that is no more."""
+        if self.mqtt:
+            self.mqtt.forget(camera)

@@ -3,7 +3,6 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -11,7 +10,6 @@ import aiomqtt
 import structlog
 
 from streamer.broker import Broker, Client, RefusedError
-from streamer.connection import State
 from streamer.event import EmotionEvent
 from streamer.link import Link, backoff
 from streamer.sinks.home_assistant import HomeAssistant, TrustedEvent
@@ -20,12 +18,14 @@ from streamer.spoken import Spoken
 from streamer.topics import (
     AVAILABILITY,
     DISCOVERY,
+    ENABLED,
     EVENT,
     STATE,
     STATUS,
     SWAPPED,
     TRANSCRIPT,
     TRUSTED,
+    Retained,
     StatusFacts,
     Topic,
 )
@@ -39,10 +39,11 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class _Retained:
+class Command:
+    """What somebody told the node."""
+
+    topic: str
     payload: bytes
-    of: Topic
-    facts: tuple[tuple[str, str], ...] = ()
 
 
 class MqttSink:
@@ -67,18 +68,17 @@ class MqttSink:
         will = aiomqtt.Will(self._availability, _OFFLINE, qos=1, retain=True)
         self._link = Link(broker, will=will, delays=delays)
         self._outbox = MemoryOutbox() if outbox is None else outbox
-        self._cameras: dict[str, StatusFacts] = {}
-        self._retained: dict[str, _Retained] = {}
+        self._cameras: set[str] = set()
+        self._gone: set[str] = set()
+        self._retained: dict[str, Retained] = {}
         self._unsaid: dict[str, None] = {}
         self._told_home: dict[str, int] = {}
         self._partials: dict[str, Spoken] = {}
-        self._commands: dict[str, asyncio.Queue[bytes]] = {}
+        self._commands: dict[str, asyncio.Queue[Command]] = {}
         self._answers: deque[tuple[str, bytes]] = deque(maxlen=_COMMANDS)
         self._something_to_say = asyncio.Event()
         self._closing = False
         self._stopped = asyncio.Event()
-        if home:
-            self._announce(home.devices)
 
     @property
     def waiting(self) -> int:
@@ -124,31 +124,46 @@ class MqttSink:
         self._something_to_say.set()
 
     async def status(
-        self,
-        camera: str,
-        online: bool,
-        why: str = "",
-        state: State | None = None,
-        since: datetime | None = None,
+        self, camera: str, online: bool, why: str = "", facts: StatusFacts | None = None
     ) -> None:
-        """Say whether a camera works, what is wrong with it, and its state since when.
+        """Say whether a camera works, and what is wrong with it, in one sentence.
 
-        Where no state is given it streams now, or has ended. While the broker is away only the
+        Without ``facts`` it streams since now, or has ended. While the broker is away only the
         newest is kept.
         """
+        self._cameras.add(camera)
         said = (_ONLINE if online else _OFFLINE) + (f": {why}".encode() if why else b"")
-        state, before = state or ("streaming" if online else "ended"), self._cameras.get(camera)
-        began = before.since if before and before.state == state else datetime.now(UTC)
-        self._cameras[camera] = facts = StatusFacts(state=state, since=since or began)
         topic = self.broker.topic(self._node, camera, "status")
-        self._keep(topic, _Retained(said, STATUS, facts.pairs()))
+        before = self._retained.get(topic)
+        if facts or before is None or before.payload != said:
+            facts = facts or StatusFacts.of("streaming" if online else "ended")
+            self._keep(topic, Retained(said, STATUS, facts.pairs()))
+
+    def enlist(self, camera: str, enabled: bool) -> None:
+        """Say that there is a camera, and whether it is enabled."""
+        self._gone.discard(camera)
+        self._retain(camera, "enabled", b"ON" if enabled else b"OFF", ENABLED)
+        if self._home:
+            self._announce(self._home.add(camera))
+
+    def forget(self, camera: str) -> None:
+        """Take back what is retained of a camera that is no more."""
+        self._cameras.discard(camera)
+        self._gone.add(camera)
+        for leaf, of in (("status", STATUS), ("state", STATE), ("enabled", ENABLED)):
+            self._retain(camera, leaf, b"", of)
+        if self._home:
+            self._announce(self._home.remove(camera))
 
     def retain(self, payload: bytes, of: Topic) -> None:
         """Keep JSON on a topic of the node itself; while the broker is away only the newest."""
-        self._keep(self.broker.topic(self._node, of.name), _Retained(payload, of))
+        self._keep(self.broker.topic(self._node, of.name), Retained(payload, of))
 
-    def commands(self, *levels: str) -> "asyncio.Queue[bytes]":
-        """Return where the messages on a topic of this node will be put; before `run`."""
+    def commands(self, *levels: str) -> "asyncio.Queue[Command]":
+        """Return where the messages on a topic of this node will be put; before `run`.
+
+        A level may be `+`, which is any.
+        """
         topic = self.broker.topic(self._node, *levels)
         return self._commands.setdefault(topic, asyncio.Queue(_COMMANDS))
 
@@ -195,19 +210,19 @@ class MqttSink:
         """
         async for message in client.messages:
             topic = str(message.topic)
-            if commands := self._commands.get(topic):
-                self._take_command(commands, message)
+            if commands := next(filter(message.topic.matches, self._commands), None):
+                self._take_command(self._commands[commands], message)
             elif topic != self._availability and self._home:
                 self._announce(self._home.answer(topic, message.payload, message.retain))
             elif message.payload == _OFFLINE and not self._closing:
                 await client.send(self._availability, _ONLINE, AVAILABILITY.delivery)
 
-    def _take_command(self, commands: "asyncio.Queue[bytes]", message: aiomqtt.Message) -> None:
+    def _take_command(self, commands: "asyncio.Queue[Command]", message: aiomqtt.Message) -> None:
         # A retained one would be obeyed again after each connection.
         if message.retain or commands.full() or not isinstance(message.payload, bytes):
             log.warning("a command by the broker was ignored", retained=message.retain)
         else:
-            commands.put_nowait(message.payload)
+            commands.put_nowait(Command(str(message.topic), message.payload))
 
     async def _send_events(self, client: Client) -> None:
         """Keep events in flight until the sink is closed and all are acknowledged."""
@@ -224,7 +239,7 @@ class MqttSink:
             self._partials.pop(letter.camera, None)
             await self._send_spoken(client, letter.camera, letter.spoken)
         await self._outbox.acknowledge(number)
-        if letter.state:
+        if letter.state and letter.camera not in self._gone:
             self._retain(letter.camera, "state", letter.state, STATE)
 
     async def _tell_home(self, client: Client, letter: Letter) -> None:
@@ -240,16 +255,16 @@ class MqttSink:
         await client.send(topic, spoken, TRANSCRIPT.delivery)
 
     def _retain(self, camera: str, leaf: str, payload: bytes, of: Topic) -> None:
-        self._keep(self.broker.topic(self._node, camera, leaf), _Retained(payload, of))
+        self._keep(self.broker.topic(self._node, camera, leaf), Retained(payload, of))
 
-    def _keep(self, topic: str, message: _Retained) -> None:
+    def _keep(self, topic: str, message: Retained) -> None:
         if self._retained.get(topic) == message:
             return
         self._retained[topic] = message
         self._say_again([topic])
 
     def _announce(self, devices: Mapping[str, bytes]) -> None:
-        self._retained |= {t: _Retained(payload, DISCOVERY) for t, payload in devices.items()}
+        self._retained |= {t: Retained(payload, DISCOVERY) for t, payload in devices.items()}
         self._say_again(devices)
 
     def _say_again(self, topics: Iterable[str]) -> None:

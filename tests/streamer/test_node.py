@@ -111,6 +111,8 @@ async def test_a_bug_in_one_camera_leaves_the_others(
     while "camera door: unexpected: ZeroDivisionError" not in said:
         await asyncio.sleep(0.05)
         said += capsys.readouterr().out
+    count = len(events.of("attic"))
+    await events.until(lambda: len(events.of("attic")) > count)
     node.stop()
     await task
 
