@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -128,8 +129,7 @@ class MqttSink:
     ) -> None:
         """Say whether a camera works, and what is wrong with it, in one sentence.
 
-        Without ``facts`` it streams since now, or has ended. While the broker is away only the
-        newest is kept.
+        Without ``facts`` it streams since now, or has ended. Only the newest waits for a broker.
         """
         self._cameras.add(camera)
         said = (_ONLINE if online else _OFFLINE) + (f": {why}".encode() if why else b"")
