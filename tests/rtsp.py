@@ -32,7 +32,6 @@ class RtspServer:
         """Tracks of which nothing is sent; 0 is the first of the clip, its picture."""
         self.transports: list[str] = []
         """What clients have asked for."""
-        self._tasks: set[asyncio.Task[Any]] = set()
         self._server: asyncio.Server | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -61,9 +60,12 @@ class RtspServer:
         async def drop() -> None:
             if self._server:
                 self._server.close()
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            # All, as somebody may be about to be let in.
+            while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+                await asyncio.sleep(0)  # a task that has not begun would close nothing
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
 
         self._run(drop())
 
@@ -77,12 +79,8 @@ class RtspServer:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(5)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task
-        self._tasks.add(task)
         with suppress(asyncio.CancelledError):  # a test drops the client
             await _Session(self, writer).hold(reader)
-        self._tasks.discard(task)
 
 
 class _Session(Session):
