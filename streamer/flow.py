@@ -19,6 +19,17 @@ from engines.window import FaceWindow, VoiceWindow
 from streamer.ensemble import Ensemble
 from streamer.event import Absence, Phase, Transcript, WindowKind
 
+_STOPPED_S = 2.0
+
+
+def stopped(at_s: float, other_s: float, since_s: float) -> bool:
+    """Whether one medium, which has come to ``at_s``, does not come any more.
+
+    It is far behind the other, at ``other_s``, which was at ``since_s`` when the last of it came.
+    One that is always behind has not stopped.
+    """
+    return other_s - max(at_s, since_s) > _STOPPED_S
+
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
