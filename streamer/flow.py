@@ -66,6 +66,8 @@ class AudioChunk:
     pts_s: float
     pcm: npt.NDArray[np.int16]
     """(samples,) mono at 16 kHz."""
+    skew_s: float | None = None
+    """How much later sound comes than pictures of the same time; None where that is not known."""
 
 
 Media = Epoch | VideoFrame | AudioChunk
@@ -133,6 +135,8 @@ class Listening:
     """Where the sound that has been heard ends."""
     settled_s: float
     """No utterance will begin before this any more; none is open before it."""
+    skew_s: float | None = None
+    """As of sound."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,6 +152,9 @@ class Window:
     voice: VoiceWindow | None = None
     absent: Mapping[Modality, Absence] = field(default_factory=dict)
     """Why each missing modality is missing."""
+    skew_s: float | None = None
+    """How much later sound comes than pictures of the same time; None where that is not known,
+    and without a voice."""
     said: "Future[Said] | None" = None
     """Settled once the transcriber knows; None where it is not asked."""
 

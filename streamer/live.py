@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 
@@ -22,8 +22,9 @@ from engines.errors import CredenceError
 from streamer.addresses import Address
 from streamer.backlog import Backlog
 from streamer.decode import Decoder, Sampling, Tracks, find_tracks, paced, plain
-from streamer.flow import Epoch, Media, Notice, VideoFrame
+from streamer.flow import AudioChunk, Epoch, Media, Notice, VideoFrame
 from streamer.picture import PictureWatch
+from streamer.skew import Skew
 
 log = structlog.get_logger()
 
@@ -78,12 +79,16 @@ class Live:
             if device(self.decoder) and tracks.video and not tracks.video.codec_context.is_hwaccel:
                 said = f"{self.decoder} does not decode its pictures, the processor does"
                 log.warning(f"camera {self.camera}: {said}")
-            decoder, watch = self._decoder(container, tracks), self.watch()
-            for packet in self._packets(container, tracks, stop):
+            decoder, watch, skew = self._decoder(container, tracks), self.watch(), Skew()
+            for packet in self._packets(container, tracks, skew, stop):
                 for item in decoder.feed(packet):
                     if isinstance(item, VideoFrame) and (notice := watch.look(item)):
                         yield notice
-                    if isinstance(item, Epoch) or item.pts_s >= 0:  # before is no place
+                    if not isinstance(item, Epoch) and item.pts_s < 0:
+                        continue  # before the clock began is no place
+                    if isinstance(item, AudioChunk):
+                        yield replace(item, skew_s=skew.skew_s)
+                    else:
                         yield item
             yield from decoder.flush()
             if not decoder.fed and not stop.is_set():
@@ -107,7 +112,7 @@ class Live:
         return Decoder(name, tracks, self.sampling, begin, zero_s=zero_s, back_s=_BACK_S)
 
     def _packets(
-        self, container: InputContainer, tracks: Tracks, stop: threading.Event
+        self, container: InputContainer, tracks: Tracks, skew: Skew, stop: threading.Event
     ) -> Iterator["av.Packet[Stream]"]:
         """Yield packets until told to stop, or to the end of a file.
 
@@ -122,6 +127,9 @@ class Live:
                 waited = came_s - asked_s > _WAITED_S
                 if packet.stream is first and packet.dts is not None:
                     backlog.took(float(packet.dts * packet.time_base), came_s)
+                if self.address.keeps_pace and packet.pts is not None:
+                    sound = packet.stream is tracks.audio
+                    skew.took(float(packet.pts * packet.time_base), came_s, sound=sound)
                 if stop.is_set():
                     return
                 if packet.size or any_came:

@@ -190,7 +190,7 @@ async def cut_speech(
                 unheard_since_s = seen_s
                 for utterance in segmenter.feed(item):
                     yield utterance
-                yield Listening(segmenter.heard_s, segmenter.settled_s)
+                yield Listening(segmenter.heard_s, segmenter.settled_s, item.skew_s)
                 if speaking := segmenter.speaking():
                     yield speaking
             case Epoch():

@@ -27,12 +27,16 @@ from streamer.flow import (
     Window,
     stopped,
 )
+from streamer.skew import shared
 from streamer.tracks import FORGOTTEN_AFTER_S
 
 _LEAST_SEEN = 0.25
 """A person counts as in view when seen in this share of a window's pictures."""
 
 _REMEMBERED_S = 2 * FORGOTTEN_AFTER_S
+
+_LEAST_SHARED = 0.5
+"""Where pictures and sound share less of a window, they are of different times."""
 
 _MET = 2
 """Who was seen in so many pictures is there; a face seen once may be none."""
@@ -120,17 +124,20 @@ class Windower:
         assert self._epoch is not None
         people = self._people(start_s, end_s)
         several = len(people.keys() | self._around(start_s, end_s)) > 1
-        alone = len(people) == 1 and not several
+        skew_s = self._come.skew_s if voice is not None else None
+        apart = shared(skew_s, end_s - start_s) < _LEAST_SHARED
+        alone = len(people) == 1 and not several and not apart
+        why: Absence = "several_people" if several else "out_of_step" if people else "no_face"
         if voice is not None and not alone:
-            why: Absence = "several_people" if several else "no_face"
-            yield Window(self._epoch, kind, start_s, end_s, None, None, voice, {"face": why})
+            absent: dict[Modality, Absence] = {"face": why}
+            yield Window(self._epoch, kind, start_s, end_s, None, None, voice, absent, skew_s)
         for track, faces in people.items():
             theirs = voice if alone else None
             face = _of(faces, start_s, end_s)
-            absent: dict[Modality, Absence] = {}
+            absent = {}
             if theirs is None:
-                absent["voice"] = "several_people" if voice is not None else "no_voice"
-            yield Window(self._epoch, kind, start_s, end_s, track, face, theirs, absent)
+                absent["voice"] = why if voice is not None else "no_voice"
+            yield Window(self._epoch, kind, start_s, end_s, track, face, theirs, absent, skew_s)
 
     def _people(self, start_s: float, end_s: float) -> dict[int, list[Face]]:
         """Return the faces of everyone in view between two times, by track."""
@@ -162,6 +169,7 @@ class _Come:
     seen_s: float = 0.0
     heard_s: float = 0.0
     settled_s: float = 0.0
+    skew_s: float | None = None
     _unseen_since_s: float = 0.0
     _unheard_since_s: float = 0.0
 
@@ -171,6 +179,8 @@ class _Come:
 
     def hear(self, sound: Listening) -> None:
         self.heard_s, self.settled_s = sound.heard_s, sound.settled_s
+        if sound.skew_s is not None:  # what was known holds on when one of them stops
+            self.skew_s = sound.skew_s
         self._unheard_since_s = self.seen_s
 
     @property

@@ -268,3 +268,23 @@ def test_faces_keep_their_size_and_turn() -> None:
         assert (None if found is None else set(found.tolist())) == (
             None if turn is None else {turn}
         )
+
+
+@pytest.mark.parametrize(("skew_s", "together"), [(None, True), (-1.2, True), (1.8, False)])
+def test_voice_and_face_of_different_times_are_judged_apart(
+    skew_s: float | None, together: bool
+) -> None:
+    items = live(watch(3, 1), utterance(0.5, 2.5), heard_until_s=3)
+    skewed = [replace(i, skew_s=skew_s) if isinstance(i, Listening) else i for i in items]
+    windows = cut(EPOCH, *skewed)
+    assert {w.skew_s for w in windows} == {skew_s}
+    if together:
+        assert spans(windows) == [("speech", 0.5, 2.5, 1)]
+    else:
+        assert spans(windows) == [("speech", 0.5, 2.5, None), ("speech", 0.5, 2.5, 1)]
+        assert [w.absent for w in windows] == [{"face": "out_of_step"}, {"voice": "out_of_step"}]
+
+
+def test_windows_without_a_voice_have_no_skew() -> None:
+    windows = cut(EPOCH, Listening(0, 0, 0.5), *watch(2.2, 1), Listening(2.2, 2.2, 0.5))
+    assert [w.skew_s for w in windows] == [None]
