@@ -8,9 +8,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
+from itertools import chain
 
 import av
 import structlog
@@ -20,19 +21,16 @@ from av.stream import Stream
 
 from engines.errors import CredenceError
 from streamer.addresses import Address
+from streamer.arrivals import Arrivals
 from streamer.backlog import Backlog
 from streamer.decode import Decoder, Sampling, Tracks, find_tracks, paced, plain
-from streamer.flow import AudioChunk, Epoch, Media, Notice, VideoFrame
+from streamer.flow import Epoch, Media, Notice, VideoFrame
 from streamer.picture import PictureWatch
-from streamer.skew import Skew
 
 log = structlog.get_logger()
 
 TIMEOUT_S = 10.0
 """A camera that is silent for longer is lost."""
-
-_BACK_S = 10.0
-"""Picture and sound of a camera may be far apart; only a clock set back by more begins anew."""
 
 _REST_S = 0.1
 _WAITED_S = 0.002
@@ -79,17 +77,19 @@ class Live:
             if device(self.decoder) and tracks.video and not tracks.video.codec_context.is_hwaccel:
                 said = f"{self.decoder} does not decode its pictures, the processor does"
                 log.warning(f"camera {self.camera}: {said}")
-            decoder, watch, skew = self._decoder(container, tracks), self.watch(), Skew()
-            for packet in self._packets(container, tracks, skew, stop):
-                for item in decoder.feed(packet):
+            decoder, watch = self._decoder(container, tracks), self.watch()
+            arrivals = Arrivals(tell=self.address.keeps_pace)
+            for packet in self._packets(container, tracks, stop):
+                at_s, sound = decoder.at_s(packet), packet.stream is tracks.audio
+                media = decoder.feed(packet)
+                if at_s is not None and arrivals.lost(at_s, sound=sound):
+                    log.info(f"camera {self.camera}: a clock was set, or drifts; times begin anew")
+                    media = chain(decoder.renew(), media)
+                for item in media:
                     if isinstance(item, VideoFrame) and (notice := watch.look(item)):
                         yield notice
-                    if not isinstance(item, Epoch) and item.pts_s < 0:
-                        continue  # before the clock began is no place
-                    if isinstance(item, AudioChunk):
-                        yield replace(item, skew_s=skew.skew_s)
-                    else:
-                        yield item
+                    if isinstance(item, Epoch) or item.pts_s >= 0:  # before is no place
+                        yield arrivals.marked(item)
             yield from decoder.flush()
             if not decoder.fed and not stop.is_set():
                 raise CameraError(self.camera, "nothing in it can be decoded")
@@ -109,10 +109,10 @@ class Live:
         if self.address.ends and container.start_time is not None:
             zero_s = container.start_time / av.time_base  # sound may begin with what is cut off
         name = f"camera {self.camera}"
-        return Decoder(name, tracks, self.sampling, begin, zero_s=zero_s, back_s=_BACK_S)
+        return Decoder(name, tracks, self.sampling, begin, zero_s=zero_s)
 
     def _packets(
-        self, container: InputContainer, tracks: Tracks, skew: Skew, stop: threading.Event
+        self, container: InputContainer, tracks: Tracks, stop: threading.Event
     ) -> Iterator["av.Packet[Stream]"]:
         """Yield packets until told to stop, or to the end of a file.
 
@@ -127,9 +127,6 @@ class Live:
                 waited = came_s - asked_s > _WAITED_S
                 if packet.stream is first and packet.dts is not None:
                     backlog.took(float(packet.dts * packet.time_base), came_s)
-                if self.address.keeps_pace and packet.pts is not None:
-                    sound = packet.stream is tracks.audio
-                    skew.took(float(packet.pts * packet.time_base), came_s, sound=sound)
                 if stop.is_set():
                     return
                 if packet.size or any_came:
