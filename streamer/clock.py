@@ -19,6 +19,8 @@ class _Track:
     """Its stamp where the media clock stands at zero."""
     last_s: float = -math.inf
     """On the media clock."""
+    carried: bool = False
+    """Whether its stamps are still those of the epoch before."""
 
 
 @dataclass(slots=True)
@@ -27,7 +29,7 @@ class Clock:
 
     Stamps jump, wrap and step back, and picture and sound may do so at different times. The first
     that does begins a new epoch at zero. The other is taken to go on where it was, in step by
-    arrival, until it jumps, too, and then follows the stamps of the first.
+    arrival, until it jumps, too; it then follows the stamps of the first, or stays in step.
     """
 
     zero_s: float
@@ -45,10 +47,13 @@ class Clock:
         if self._jumps(own, stamp_s):
             if (zero_s := self._followed(own, stamp_s)) is not None:
                 own.zero_s = zero_s
+            elif own.carried:
+                own.zero_s = stamp_s - self.now_s
             else:
                 self._passed(stamp_s - own.zero_s - self.now_s)
-                self._begin(self.now_s)
-                self.zero_s = own.zero_s = stamp_s
+                self._begin(self.now_s, carried=True)
+                own.zero_s = stamp_s
+            own.carried = False
         own.last_s = stamp_s - own.zero_s
         self.now_s = max(self.now_s, own.last_s)
         return own.last_s
@@ -60,9 +65,8 @@ class Clock:
 
     def renew(self) -> None:
         """Begin a new epoch where this one has come to."""
-        self.zero_s += self.now_s
         self._passed(0.0)
-        self._begin(self.now_s)
+        self._begin(self.now_s, carried=False)
 
     def _followed(self, own: _Track, stamp_s: float) -> float | None:
         """Return the zero of another track that jumped before, and to where this one does now."""
@@ -73,9 +77,11 @@ class Clock:
     def _passed(self, gap_s: float) -> None:
         self.passed_s += self.now_s + (gap_s if 0 < gap_s < _DAY_S else 0.0)
 
-    def _begin(self, at_s: float) -> None:
+    def _begin(self, at_s: float, *, carried: bool) -> None:
         self.epoch, self.now_s = self.epoch + 1, 0.0
+        self.zero_s += at_s
         for track in self._tracks.values():
+            track.carried = carried
             track.zero_s += at_s
             track.last_s -= at_s
 

@@ -6,8 +6,9 @@ import re
 import socket
 import threading
 from base64 import b64decode
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +29,8 @@ class RtspServer:
         self.port = free_port()
         self.stalled = threading.Event()
         """While set, connections stay open and nothing comes."""
+        self.change: Callable[[Packet], Packet | None] = lambda packet: packet
+        """What is sent instead of each packet; None leaves it out."""
         self.transports: list[str] = []
         """What clients have asked for."""
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -120,8 +123,10 @@ class _Session(Session):
         return f"{wanted};server_port={'-'.join(str(s.getsockname()[1]) for s in pair)}"
 
     def send(self, packet: Packet) -> None:
-        if self._server.stalled.is_set():
+        changed = self._server.change(packet)
+        if changed is None or self._server.stalled.is_set():
             return
+        packet = changed
         if packet.track in self._sockets:
             with suppress(OSError):  # the client may have gone
                 self._sockets[packet.track][packet.control].send(packet.data)
@@ -142,6 +147,14 @@ class _Session(Session):
             [_md5(f"{user}:camera:{password}"), _NONCE, _md5(f"{method}:{said['uri']}")]
         )
         return bool(said["response"] == _md5(right))
+
+
+def stamped(packet: Packet, by: int) -> Packet:
+    """Return a packet whose RTP timestamp (RFC 3550, 5.1 and 6.4.1) is later by so many ticks."""
+    at = 16 if packet.control else 4
+    stamp = (int.from_bytes(packet.data[at : at + 4], "big") + by) % 2**32
+    data = packet.data[:at] + stamp.to_bytes(4, "big") + packet.data[at + 4 :]
+    return replace(packet, data=data)
 
 
 def _md5(text: str) -> str:

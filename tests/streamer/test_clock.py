@@ -180,3 +180,12 @@ def test_ts_in_pieces_has_an_epoch_for_each(tmp_path: Path, begins_s: list[float
         assert sound_s == pytest.approx(4, abs=0.4)
     began = [media[0].began for media in epochs if isinstance(media[0], Epoch)]
     assert began == sorted(began)
+
+
+def test_both_that_jump_to_different_places_begin_one_epoch() -> None:
+    far = {"video": 44_127.0, "audio": 264_841.0}
+    found = placed([*both(0, 5), *((track, at + far[track]) for track, at in both(5, 8))])
+    assert {epoch for epoch, _ in found} == {0, 1}
+    assert [at for _, at in found[100:]] == pytest.approx(
+        [at - 5 for _, at in both(5, 8)], abs=0.11
+    )
