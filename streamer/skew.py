@@ -4,6 +4,9 @@ import math
 from collections import deque
 from typing import Final
 
+LEAST_SHARED: Final = 0.5
+"""Sound and pictures that share less of a window are judged apart: most is of another time."""
+
 _RECENT_S: Final = 5.0
 """So far back is looked; a clock of the stream that was set right is followed within that."""
 _TOLERATED_S: Final = 0.4

@@ -27,16 +27,13 @@ from streamer.flow import (
     Window,
     stopped,
 )
-from streamer.skew import shared
+from streamer.skew import LEAST_SHARED, shared
 from streamer.tracks import FORGOTTEN_AFTER_S
 
 _LEAST_SEEN = 0.25
 """A person counts as in view when seen in this share of a window's pictures."""
 
 _REMEMBERED_S = 2 * FORGOTTEN_AFTER_S
-
-_LEAST_SHARED = 0.5
-"""Where pictures and sound share less of a window, they are of different times."""
 
 _MET = 2
 """Who was seen in so many pictures is there; a face seen once may be none."""
@@ -125,7 +122,7 @@ class Windower:
         people = self._people(start_s, end_s)
         several = len(people.keys() | self._around(start_s, end_s)) > 1
         skew_s = self._come.skew_s if voice is not None else None
-        apart = shared(skew_s, end_s - start_s) < _LEAST_SHARED
+        apart = shared(skew_s, end_s - start_s) < LEAST_SHARED
         alone = len(people) == 1 and not several and not apart
         why: Absence = "several_people" if several else "out_of_step" if people else "no_face"
         if voice is not None and not alone:

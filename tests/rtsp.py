@@ -8,7 +8,6 @@ import threading
 from base64 import b64decode
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -147,14 +146,6 @@ class _Session(Session):
             [_md5(f"{user}:camera:{password}"), _NONCE, _md5(f"{method}:{said['uri']}")]
         )
         return bool(said["response"] == _md5(right))
-
-
-def stamped(packet: Packet, by: int) -> Packet:
-    """Return a packet whose RTP timestamp (RFC 3550, 5.1 and 6.4.1) is later by so many ticks."""
-    at = 16 if packet.control else 4
-    stamp = (int.from_bytes(packet.data[at : at + 4], "big") + by) % 2**32
-    data = packet.data[:at] + stamp.to_bytes(4, "big") + packet.data[at + 4 :]
-    return replace(packet, data=data)
 
 
 def _md5(text: str) -> str:

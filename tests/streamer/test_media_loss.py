@@ -23,7 +23,7 @@ from streamer.speech import cut_speech
 from streamer.windows import cut_windows
 from streamer.worker import Worker
 from tests.media import AS_CAMERAS_DO
-from tests.rtsp import RtspServer, stamped
+from tests.rtsp import RtspServer
 
 PICTURES, SOUND = 0, 1
 HZ = {PICTURES: 90_000, SOUND: 16_000}
@@ -44,16 +44,16 @@ def without(track: int, from_s: float, to_s: float) -> Callable[[Packet], Packet
 
 def sound_is_stamped_a_second_late(packet: Packet) -> Packet:
     said = packet.control or packet.track == PICTURES
-    return packet if said else stamped(packet, HZ[SOUND])
+    return packet if said else packet.stamped(HZ[SOUND])
 
 
 def set_back_an_hour(packet: Packet) -> Packet:
-    return stamped(packet, -3600 * HZ[packet.track]) if packet.due_s >= 5.5 else packet
+    return packet.stamped(-3600 * HZ[packet.track]) if packet.due_s >= 5.5 else packet
 
 
 def wraps_after_three_seconds(packet: Packet) -> Packet:
     zero = 2**32 - 3 * HZ[packet.track]
-    return stamped(packet, zero - _first(packet))
+    return packet.stamped(zero - _first(packet))
 
 
 _firsts: dict[int, int] = {}
