@@ -40,5 +40,5 @@ async def test_skew_discounts_what_is_combined_of_two_media() -> None:
 
 async def test_skew_costs_nothing_where_one_medium_alone_is_judged() -> None:
     for kinds in (("voice",), ("face",), ("voice", "text")):
-        alone = await uncertainty(None, *kinds)  # type: ignore[arg-type]
-        assert await uncertainty(2.0, *kinds) == alone  # type: ignore[arg-type]
+        alone = await uncertainty(None, *kinds)
+        assert await uncertainty(2.0, *kinds) == alone
