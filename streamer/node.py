@@ -25,6 +25,7 @@ from streamer.report import Reporter
 from streamer.running import Judge, Running, Waiting
 from streamer.sinks.fanout import Output, Sinks
 from streamer.sinks.mqtt import MqttSink
+from streamer.sinks.store import Store
 from streamer.worker import Worker
 
 log = structlog.get_logger()
@@ -53,6 +54,8 @@ class Node:
     waiting: Waiting = field(default_factory=Waiting)
     control: Claim | None = None
     """Where it takes commands on its own machine."""
+    store: Store | None = None
+    """Where events are kept for later."""
     listener: socket.socket | None = None
     """Where it serves metrics and health."""
 
@@ -82,7 +85,9 @@ class Node:
             for number, finder in enumerate(self.finders, 1)
         ]
         workers = [judge.worker for judge in judges]
-        sinks = Sinks(output, mqtt, writer, self._taken)
+        if store := self.store:
+            self.metrics.follow_store(lambda: store.lost)
+        sinks = Sinks(output, mqtt, writer, self.store, self._taken)
         device = [batcher.worker] if (batcher := self.judging.batcher) else []
         reporter = Reporter(self.metrics, self.judging, mqtt, (*workers, *device, writer))
         try:

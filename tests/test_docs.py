@@ -49,6 +49,7 @@ def test_events_say_what_every_measure_means() -> None:
 def test_operations_say_what_every_metric_means() -> None:
     metrics = Metrics(["door"])
     metrics.follow(lambda: True, lambda: 0, lambda: {"size": 0})
+    metrics.follow_store(lambda: {"size": 0})
     metrics.engine.labels("face")
     counted = {
         _counted(sample.name): tuple(sorted(sample.labels.keys() - {"le"}))
