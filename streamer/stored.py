@@ -17,6 +17,7 @@ from streamer.sinks.sqlite_file import DAMAGED, code
 from streamer.sinks.store_file import StoreError, microseconds
 
 _KEY: Final = "time_us, camera, sequence, number"
+_FROM: Final = "FROM events INDEXED BY by_time, dictionary"
 _AT_ONCE: Final = 500
 _PATIENCE_S: Final = 5.0
 
@@ -46,8 +47,6 @@ class Stored:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-        found = db.execute("SELECT bytes FROM dictionary").fetchone()
-        self._dictionary: bytes = found[0] if found else b""
 
     def count(self, wanted: Wanted) -> int:
         """Return how many events there are, whatever ``latest`` says."""
@@ -65,8 +64,8 @@ class Stored:
         while left is None or left > 0:
             most = _AT_ONCE if left is None else min(left, _AT_ONCE)
             page = self._page(wanted, key, most)
-            for *_, packed in page:
-                yield unpack(packed, self._dictionary)
+            for *_, packed, words in page:
+                yield unpack(packed, words)
             if len(page) < most:
                 return
             key = page[-1][:4]
@@ -79,7 +78,7 @@ class Stored:
             where = f"{where} AND ({_KEY}) > (?, ?, ?, ?)"
         else:
             where, values = _conditions(wanted)
-        chosen = f"SELECT {_KEY}, event FROM events WHERE {where} ORDER BY {_KEY} LIMIT ?"
+        chosen = f"SELECT {_KEY}, event, bytes {_FROM} WHERE {where} ORDER BY {_KEY} LIMIT ?"
         return self._db.execute(chosen, (*values, *after, most)).fetchall()
 
     def _before_latest(self, wanted: Wanted) -> Values:

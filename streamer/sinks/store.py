@@ -36,7 +36,7 @@ class Store:
     """`unwritable`: not stored, as the disk refused; `behind`: not stored, as it was too slow;
     `size`: deleted before their time, as there were too many."""
 
-    def __init__(self, path: Path, keep: Keep, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: Path, keep: Keep, now: Callable[[], float]) -> None:
         self.lost = self._lost = Counter({"unwritable": 0, "behind": 0, "size": 0})
         self._path, self._keep, self._now = path, keep, now
         self._file: StoreFile | None = None
@@ -45,13 +45,13 @@ class Store:
         self._told: set[str] = set()
 
     @classmethod
-    def open(cls, path: Path, keep: Keep) -> Self:
+    def open(cls, path: Path, keep: Keep, now: Callable[[], float] = time.time) -> Self:
         """Open a file, or make it. Blocks.
 
         Raises StoreError where another path must be named; what may pass, as a full disk, is waited
         for.
         """
-        store = cls(path, keep)
+        store = cls(path, keep, now)
         try:
             store._file = StoreFile.open(path, keep)
         except StoreError as error:
