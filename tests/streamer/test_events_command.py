@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,6 @@ from engines.labels import EMOTIONS
 from streamer.cli import app
 from streamer.event import EmotionEvent
 from streamer.history import COLUMNS, comma_separated, show
-from streamer.looks import JUDGED
 from streamer.sinks.store_file import Keep, StoreError, StoreFile
 from streamer.stored import Wanted, stored
 from streamer.times import moment
@@ -43,7 +42,7 @@ def kept(path: Path, events: list[EmotionEvent]) -> None:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Path]:
+def store(tmp_path: Path) -> Path:
     path = tmp_path / "events.sqlite3"
     emotions = ["anger", "happiness"]
     events = [event_of(c, n, emotion=emotions[n % 2]) for n in range(6) for c in ("door", "yard")]
