@@ -155,7 +155,7 @@ class Store(Section):
     """Days after which an event is deleted, by the clock of the machine that stored it."""
     largest_mb: Annotated[Whole, Field(ge=1, le=1_000_000)] = 1024
     """Megabytes of the file; beyond them the oldest events are deleted before their time. An event
-    has about 0.7 kilobytes there."""
+    has about 0.8 kilobytes there."""
 
     def file(self, node: str) -> Path | None:
         """Return the file of a node; None where nothing is kept."""

@@ -13,6 +13,7 @@ from engines.labels import EMOTIONS
 from engines.quality import MEASURES
 from engines.verdict import open_policy, read_off
 from streamer.event import EmotionEvent
+from streamer.history import COLUMNS
 from streamer.metrics import Metrics
 from streamer.stats import NodeInfo, NodeStats
 
@@ -59,6 +60,12 @@ def test_operations_say_what_every_metric_means() -> None:
     text = (DOCS / "operations.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(credence_\w+)` \|(.*?)\|", text, re.MULTILINE)
     assert {name: tuple(sorted(re.findall(r"`(\w+)`", row))) for name, row in rows} == counted
+
+
+def test_operations_say_what_every_column_means() -> None:
+    text = (DOCS / "operations.md").read_text(encoding="utf-8").partition("| Column of CSV |")[2]
+    rows = re.findall(r"^\| (`.*?) \|", text.partition("\n\n")[0], re.MULTILINE)
+    assert re.findall(r"`(\w+)`", " ".join(rows)) == list(COLUMNS)
 
 
 def _counted(sample: str) -> str:

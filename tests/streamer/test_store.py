@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import repeat
 from pathlib import Path
 
@@ -155,6 +155,28 @@ def test_a_full_disk_is_said_once_and_counted(path: Path, make_event: MakeEvent)
     assert store.lost == {"unwritable": 200, "behind": 0, "size": 0}
     assert [log["event"] for log in logs] == [
         "events are not stored, all else goes on (database or disk is full)",
+        "events are stored again",
+    ]
+
+
+def test_a_disk_that_is_full_from_the_start_is_waited_for(
+    small_disk: Path, make_event: MakeEvent
+) -> None:
+    path, ballast = small_disk / "events.sqlite3", small_disk / "ballast"
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    with capture_logs() as logs:
+        store = Store.open(path, MUCH)
+        store._kept([make_event(n=0)])
+        store._kept([make_event(n=1)])
+        ballast.unlink()
+        store._kept([make_event(n=2)])
+    store._close()
+    assert numbers(path) == [2]
+    assert store.lost["unwritable"] == 2
+    assert [log["event"].partition(" (")[0] for log in logs] == [
+        "events are not stored, all else goes on",
         "events are stored again",
     ]
 
