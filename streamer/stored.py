@@ -95,8 +95,14 @@ class Stored:
 @contextmanager
 def stored(path: Path) -> Iterator[Stored]:
     """Open a store to read it; raise StoreError where that, or reading, fails."""
-    if not path.is_file():
-        raise StoreError(path, "there is no store yet; it is made where store.path is configured")
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        problem = "there is no store yet; it is made where store.path is configured"
+        raise StoreError(path, problem) from None
+    except OSError as error:
+        problem = f"the store cannot be read ({(error.strerror or 'unknown').lower()})"
+        raise StoreError(path, problem) from None
     try:
         db = sqlite3.connect(f"file:{quote(str(path))}?mode=rw", _PATIENCE_S, uri=True)
         try:

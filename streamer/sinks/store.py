@@ -114,9 +114,10 @@ class Store:
             problem = error.problem if isinstance(error, StoreError) else str(error)
             self._tell("disk", f"events are not stored, all else goes on ({problem})")
             return False
-        if events and "disk" in self._told:
+        if events and self._told & {"disk", "behind"}:
             self._told -= {"disk", "behind"}
-            log.warning("events are stored again", missed=self.lost["unwritable"])
+            missed = self.lost["unwritable"] + self.lost["behind"]
+            log.warning("events are stored again", missed=missed)
         self._lost["size"] += dropped.size
         if dropped.size:
             self._tell("size", "the store is full, its oldest events are deleted before their time")

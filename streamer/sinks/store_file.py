@@ -41,7 +41,7 @@ _DROP: Final = """
 DELETE FROM events
 WHERE number IN (SELECT number FROM events WHERE number < ? ORDER BY number LIMIT ?)
 """
-_DROPPED_AT_ONCE: Final = 200
+_DROPPED_AT_ONCE: Final = 500
 _PATIENCE_S: Final = 5.0
 """How long another process, such as a replay into the same file, may write."""
 _WAL_BYTES: Final = 16_000_000
