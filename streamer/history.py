@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -95,20 +95,21 @@ def _name(event: EmotionEvent) -> str:
     return printable(event.source.removeprefix("/credence/"))
 
 
-def _table(events: Iterable[EmotionEvent], console: Console) -> Table:
+def _table(events: Sequence[EmotionEvent], console: Console) -> Table:
+    wide, ascii_only = console.width >= _WIDE, is_ascii(console)
     table = Table(box=None, header_style="dim", padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("UTC", no_wrap=True)
     table.add_column("camera", overflow="fold")  # gives way where there is little room
-    for heading in ("kind", *JUDGED):
+    for heading in (*(["kind"] if wide else []), *JUDGED):
         table.add_column(heading, no_wrap=True)
-    wide, ascii_only = console.width >= _WIDE, is_ascii(console)
     for event in events:
-        update = "" if event.data.phase == "final" else " (update)"
+        data = event.data
+        update = "" if data.phase == "final" else " (update)"
         table.add_row(
             Text(f"{event.time:%Y-%m-%d %H:%M:%S}"),
-            Text(printable(event.data.camera)),
-            Text(f"{event.data.window.kind}{update}"),
-            *judged(event.data, wide=wide, ascii_only=ascii_only),
+            Text(f"{printable(data.camera)}{update}"),
+            *([Text(data.window.kind)] if wide else []),
+            *judged(data, wide=wide, ascii_only=ascii_only),
         )
     return table
 

@@ -160,7 +160,7 @@ def test_a_terminal_has_a_table(make_event: MakeEvent) -> None:
         "conflict",
     ]
     assert first.split()[:6] == ["2026-01-01", "00:00:02", "door", "speech", "#1", "happiness"]
-    assert second.split()[2:5] == ["door", "speech", "(update)"]
+    assert second.split()[2:5] == ["door", "(update)", "speech"]
 
 
 def test_filters_of_the_command(store: Path, tell: Tell) -> None:

@@ -1,5 +1,6 @@
 """Events in a store: each once, for as long as configured, and whatever happens to the file."""
 
+import asyncio
 import sqlite3
 import subprocess
 import sys
@@ -14,9 +15,11 @@ from structlog.testing import capture_logs
 
 from streamer.event import EmotionEvent
 from streamer.probe import probe_store
+from streamer.sinks.fanout import Sinks
 from streamer.sinks.store import Store
 from streamer.sinks.store_file import Dropped, Keep, StoreError, StoreFile
 from streamer.stored import Wanted, stored
+from streamer.worker import Worker
 from tests.streamer.conftest import MakeEvent
 
 DAY_S = 86_400.0
@@ -66,6 +69,17 @@ def test_events_are_kept_to_the_byte_and_privately(path: Path, make_event: MakeE
     assert found(path) == written(events)
     assert path.stat().st_mode & 0o077 == 0
     assert path.parent.stat().st_mode & 0o077 == 0
+
+
+async def test_an_event_that_is_put_never_holds_the_loop(path: Path, make_event: MakeEvent) -> None:
+    store = await asyncio.to_thread(Store.open, path, MUCH)
+    taken: list[EmotionEvent] = []
+    sinks = Sinks(None, None, Worker("output"), store, taken.append)
+    await asyncio.to_thread(store.__enter__)
+    await sinks.put(make_event())
+    await asyncio.to_thread(store.__exit__, None, None, None)
+    assert taken == [make_event()]
+    assert await asyncio.to_thread(numbers, path) == [0]
 
 
 def test_an_event_is_kept_once(path: Path, file: StoreFile, make_event: MakeEvent) -> None:
