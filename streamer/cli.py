@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Coroutine, Sequence
 from contextlib import closing
-from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -22,6 +22,7 @@ from streamer.cli_engines import app as engines_app
 from streamer.cli_events import app as events_app
 from streamer.cli_given import ConfigOption, SetOption, SourceArgument
 from streamer.cli_models import app as models_app
+from streamer.cli_node import reload
 from streamer.logs import log_to_stderr
 from streamer.threads import leave
 
@@ -37,13 +38,7 @@ app = typer.Typer(
 app.add_typer(models_app, name="models")
 app.add_typer(engines_app, name="engines")
 app.add_typer(events_app, name="events")
-
-
-class Speed(StrEnum):
-    """How fast a recording is replayed."""
-
-    REALTIME = "1"
-    MAX = "max"
+app.command()(reload)
 
 
 def main() -> None:
@@ -72,8 +67,8 @@ def replay(
     config: ConfigOption = None,
     settings: SetOption = None,
     speed: Annotated[
-        Speed, typer.Option(help="1 takes as long as the recording, max as long as it must.")
-    ] = Speed.MAX,
+        given.Speed, typer.Option(help="1 takes as long as the recording, max as long as it must.")
+    ] = given.Speed.MAX,
     start: Annotated[
         str | None,
         typer.Option(
@@ -106,7 +101,7 @@ def replay(
         _refuse(failed)
     from streamer.replay import open_replay  # slow, so only for what can be replayed
 
-    player = open_replay(loaded, realtime=speed is Speed.REALTIME, began=began)
+    player = open_replay(loaded, realtime=speed is given.Speed.REALTIME, began=began)
     shown = target is sys.stdout and target.isatty()
     with (
         given.store(loaded) as store,
@@ -143,6 +138,7 @@ def run(
     with given.opened(output) as file, given.spool(loaded) as spool:
         sink = given.sink(loaded, spool)
         node = open_node(loaded)
+        node.read = partial(given.cameras, source, settings)
         describe(node.judging, sink.broker.address if sink else None)
         with (
             given.store(loaded) as node.store,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO, cast
 
@@ -40,6 +41,13 @@ SourceArgument = Annotated[
         help="Settings in YAML; or one camera: rtsp://user:password@host/path, http://…, webcam:0.",
     ),
 ]
+
+
+class Speed(StrEnum):
+    """How fast a recording is replayed."""
+
+    REALTIME = "1"
+    MAX = "max"
 
 
 class NowhereError(CredenceError):
@@ -233,6 +241,5 @@ def sink(config: "Config", outbox: "Outbox | None") -> "MqttSink | None":
     to, discovery = broker(config.mqtt), config.mqtt.home_assistant
     if discovery == "none":
         return MqttSink(to, config.node, outbox)
-    cameras = [camera.name for camera in config.cameras]
-    home = HomeAssistant(to, config.node, discovery, cameras)
+    home = HomeAssistant(to, config.node, discovery, switches=config.mqtt.switches)
     return MqttSink(to, config.node, outbox, home=home)
