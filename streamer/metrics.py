@@ -104,8 +104,8 @@ class Metrics:
     def remove(self, camera: str) -> None:
         """Forget a camera."""
         del self.cameras[camera]
-        of = (self.up, self.reconnects, self.dropped, self.windows, self.events, self.age)
-        for metric in of:
+        counted = (self.reconnects, self.dropped, self.windows, self.events, self.age)
+        for metric in (self.up, self.skew, *counted):
             metric.remove_by_labels({"camera": camera})
 
     def follow(
@@ -123,7 +123,13 @@ class Metrics:
             "credence_outbox_events", "Events that wait for the broker.", registry=self._registry
         )
         outbox.set_function(waiting)
-        self._registry.register(_Lost(lost))
+        says = "Events that never reach the broker."
+        self._registry.register(_Lost("credence_events_lost", says, lost))
+
+    def follow_store(self, lost: Callable[[], Mapping[str, int]]) -> None:
+        """Also tell how a store is doing, where one is configured."""
+        says = "Events that are not in the store although they are not too old for it."
+        self._registry.register(_Lost("credence_events_unstored", says, lost))
 
     def timed(self, ensemble: Ensemble) -> Ensemble:
         """Have the calls of an ensemble's engines timed; those that are already stay the same."""
@@ -147,12 +153,11 @@ class Metrics:
 class _Lost(Collector):
     """Counted elsewhere, read here."""
 
-    def __init__(self, lost: Callable[[], Mapping[str, int]]) -> None:
-        self._lost = lost
+    def __init__(self, name: str, says: str, lost: Callable[[], Mapping[str, int]]) -> None:
+        self._name, self._says, self._lost = name, says, lost
 
     def collect(self) -> Iterable[Metric]:
-        says = "Events that never reach the broker."
-        lost = CounterMetricFamily("credence_events_lost", says, labels=["reason"])
+        lost = CounterMetricFamily(self._name, self._says, labels=["reason"])
         for reason, count in self._lost().items():
             lost.add_metric([reason], count)
         return [lost]
