@@ -33,7 +33,7 @@ class Clock:
     """
 
     zero_s: float
-    """The stamp of the first zero."""
+    """The stamp of zero for a track of which nothing has come yet."""
     epoch: int = 0
     now_s: float = 0.0
     """The latest that was placed."""
