@@ -56,9 +56,9 @@ class Windower:
             case Epoch():
                 yield from self.close()
                 self._epoch = item
-            case Sighting():
+            case Sighting(pts_s=pts_s):
                 self._sightings.append(item)
-                self._come.see(item)
+                self._come.see(pts_s)
             case Utterance():
                 self._utterances.append(item)
             case Listening():
@@ -170,8 +170,8 @@ class _Come:
     _unseen_since_s: float = 0.0
     _unheard_since_s: float = 0.0
 
-    def see(self, picture: Sighting) -> None:
-        self.seen_s = max(self.seen_s, picture.pts_s)
+    def see(self, pts_s: float) -> None:
+        self.seen_s = max(self.seen_s, pts_s)
         self._unseen_since_s = self.heard_s
 
     def hear(self, sound: Listening) -> None:
