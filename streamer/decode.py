@@ -135,11 +135,11 @@ class Decoder:
             zero_s = (stamp_s or 0.0) if self._zero_s is None else self._zero_s
             self._clock = Clock(zero_s)
             yield self._epoch(self._clock)
-        clock, before = self._clock, (self._clock.epoch, self._clock.now_s)
+        clock, epoch, now_s = self._clock, self._clock.epoch, self._clock.now_s
         self.fed += 1
         at_s = None if stamp_s is None else clock.place("audio" if sound else "video", stamp_s)
-        if clock.epoch != before[0]:
-            log.warning(f"{self._name}: its clock jumps", after_s=round(before[1], 3))
+        if clock.epoch != epoch:
+            log.warning(f"{self._name}: its clock jumps", after_s=round(now_s, 3))
             yield from self._begun(clock)
         if at_s is not None and at_s < 0 and clock.epoch:
             return  # of the other stream, from before the jump

@@ -37,7 +37,7 @@ class Epoch:
 
     id: str
     """A recording's content hash and a counter; of a camera, the UTC milliseconds of its first
-    packet."""
+    packet, plus how many epochs the connection had before."""
     began: datetime
     """When, by the wall clock, the media clock stood at zero."""
     has_video: bool

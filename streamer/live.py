@@ -95,10 +95,10 @@ class Live:
                 raise CameraError(self.camera, "nothing in it can be decoded")
 
     def _decoder(self, container: InputContainer, tracks: Tracks) -> Decoder:
-        def begin(_number: int, _after_s: float) -> Epoch:
+        def begin(number: int, _after_s: float) -> Epoch:
             now = datetime.now(UTC)
             return Epoch(
-                id=str(round(now.timestamp() * 1000)),
+                id=str(round(now.timestamp() * 1000) + number),  # several may begin at once
                 began=now,
                 has_video=tracks.video is not None,
                 has_audio=tracks.audio is not None,
