@@ -8,6 +8,8 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+from engines import clues
+from engines.engine import Answer
 from engines.manifest import Modality
 from engines.opinion import Opinion
 from engines.preprocess.text import words
@@ -82,34 +84,40 @@ class _Ask:
             why: Absence = "no_engine" if engine is None else "unintelligible"
             return replace(each, absent={**each.absent, "text": why})
         if self.batcher and engine.runtime.batches:
-            opinion = await self.batcher.judge(engine, text)
+            answer = await self.batcher.judge(engine, text)
         else:
-            opinion = await self.worker.run(engine.judge, text)
+            (answer,) = await self.worker.run(engine.answers, [text])
+        found = await self.worker.run(clues.of, text, answer, engine)
         return replace(
             each,
-            opinions={**each.opinions, "text": opinion},
+            opinions={**each.opinions, "text": answer.opinion},
             quality={**each.quality, "text": measure(text)},
+            clues=(*each.clues, *found),
         )
 
 
 def judge(
-    window: Window, ensemble: Ensemble, known: Mapping[Modality, Opinion] = MappingProxyType({})
+    window: Window, ensemble: Ensemble, known: Mapping[Modality, Answer] = MappingProxyType({})
 ) -> Recognised:
     """Return the opinions of face and voice, or why there is none; some are ``known``. Blocks."""
     inputs = _inputs(window)
     opinions: dict[Modality, Opinion] = {}
     quality: dict[Modality, Quality] = {}
+    found: list[clues.Clue] = []
     unsaid = window.absent.get("voice", "no_transcriber") if window.said is None else "pending"
     absent: dict[Modality, Absence] = {"text": unsaid, **window.absent}
     for kind, engine in ensemble.engines.items():
         if given := inputs.get(kind):
-            opinions[kind] = known[kind] if kind in known else engine.judge(given)
-            quality[kind] = measure(given)
+            answer = known[kind] if kind in known else engine.answers([given])[0]
+            opinions[kind], quality[kind] = answer.opinion, measure(given)
+            found += clues.of(given, answer, engine)
     for kind in ("face", "voice"):
         if kind not in opinions and kind not in absent:
             absent[kind] = "no_engine"
     phase: Phase = "update" if window.said else "final"
-    return Recognised(window, ensemble, opinions, absent, phase, quality=quality)
+    return Recognised(
+        window, ensemble, opinions, absent, phase, quality=quality, clues=tuple(found)
+    )
 
 
 def _inputs(window: Window) -> dict[Modality, FaceWindow | VoiceWindow]:

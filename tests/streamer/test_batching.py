@@ -77,8 +77,8 @@ def batcher() -> Iterator[Batcher]:
     batcher.worker.close()
 
 
-def same(found: Sequence[Opinion], expected: Sequence[Opinion]) -> None:
-    for one, other in zip(found, expected, strict=True):
+def same(found: Sequence[Answer], expected: Sequence[Opinion]) -> None:
+    for one, other in zip((answer.opinion for answer in found), expected, strict=True):
         np.testing.assert_allclose(one.evidence, other.evidence, rtol=1e-4, atol=1e-5)
 
 
