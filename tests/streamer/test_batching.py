@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engines.engine import BUNDLES, Engine, open_engine
+from engines.engine import BUNDLES, Answer, Engine, open_engine
 from engines.opinion import Opinion
 from engines.runtime import Batch, Outputs, Runtime
 from engines.window import FaceWindow
