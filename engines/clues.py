@@ -14,7 +14,7 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from engines.engine import Answer, Engine
+from engines.engine import Answer
 from engines.fusion import averaging, conflict
 from engines.labels import EMOTIONS, Emotion
 from engines.manifest import Modality
@@ -25,6 +25,9 @@ from engines.quality import Quality
 from engines.verdict import Judgement, Policy
 from engines.window import FACE_PX, FaceWindow, TextWindow, VoiceWindow, Window
 
+_SOURCES: Final[Mapping[type[Window], Modality]] = MappingProxyType(
+    {FaceWindow: "face", VoiceWindow: "voice", TextWindow: "text"}
+)
 Source = Modality | Literal["trust"]
 
 NOTABLE_Z: Final = 1.0
@@ -87,29 +90,54 @@ class Clue:
         return True if emotion in more else False if emotion in less else None
 
 
-def of(window: Window, answer: Answer, engine: Engine) -> list[Clue]:
-    """Return the clues of a window that an engine has answered; asks it about parts of it."""
+def parts_of(window: Window, answer: Answer) -> list[Window]:
+    """Return the windows that an engine is to be asked about, too, to see what each part says.
+
+    Of a face the clearest picture with each of `BANDS` covered; of a text itself without each of
+    its first words that mean something; of a voice nothing.
+    """
     match window:
         case FaceWindow():
-            return of_face(window, answer, engine)
+            at = _clearest(answer)
+            at_s = _round(_times_s(window, len(window.crops))[at])
+            crop = window.crops[at : at + 1]
+            return [FaceWindow(at_s, at_s, covered(crop, band)) for band in range(len(BANDS))]
         case VoiceWindow():
-            return of_voice(window, answer)
+            return []
         case TextWindow():
-            return of_words(window, answer, engine)
+            spoken = window.text.split()
+            return [
+                replace(window, text=" ".join(spoken[:n] + spoken[n + 1 :])) for n in _asked(spoken)
+            ]
 
 
-def of_face(window: FaceWindow, answer: Answer, engine: Engine) -> list[Clue]:
+def of(window: Window, answer: Answer, parts: Sequence[Opinion]) -> list[Clue]:
+    """Return the clues of a window, from what an engine believes of it and of `parts_of` it."""
+    match window:
+        case FaceWindow():
+            return _of_face(window, answer, parts)
+        case VoiceWindow():
+            return _of_voice(window, answer)
+        case TextWindow():
+            return _of_words(window, answer, parts)
+
+
+def _of_face(window: FaceWindow, answer: Answer, covered_bands: Sequence[Opinion]) -> list[Clue]:
     """Return what leads in how many pictures, when and where in the face, and how heads move."""
-    emotion, rows = _leading(answer), answer.rows.projected
-    best = EMOTIONS.index(emotion)
+    best, rows = _leading(answer), answer.rows.projected
     led = 100 * float((rows.argmax(axis=1) == best).mean())
-    found = [_clue("face.expression", led, "%", window, emotion=emotion)]
+    found = [_clue("face.expression", led, "%", window, best)]
     if len(rows) >= _LEAST_PICTURES:
         half = len(rows) // 2
         change = float(rows[half:, best].mean() - rows[:half, best].mean())
-        found.append(_clue("face.course", change, "probability", window, emotion=emotion))
+        found.append(_clue("face.course", change, "probability", window, best))
         found.append(_moment("face.moment", window, answer, _thirds(len(rows))))
-    found += _bands(window, answer, engine)
+    at = _clearest(answer)
+    at_s = _round(_times_s(window, len(rows))[at])
+    for band, opinion in zip(BANDS, covered_bands, strict=True):
+        drop = float(rows[at, best] - opinion.projected[best])
+        clue = _clue(f"face.{band}", drop, "probability", window, best)
+        found.append(replace(clue, start_s=at_s, end_s=at_s))
     if window.turns is not None and len(window.turns) > 1:
         found.append(_clue("face.turning", float(window.turns.std()), "eye distances", window))
     if window.sizes_px is not None and len(window.sizes_px) > 1:
@@ -118,11 +146,11 @@ def of_face(window: FaceWindow, answer: Answer, engine: Engine) -> list[Clue]:
     return found
 
 
-def of_voice(window: VoiceWindow, answer: Answer) -> list[Clue]:
+def _of_voice(window: VoiceWindow, answer: Answer) -> list[Clue]:
     """Return what is heard in it, when most, and what `prosody` measures."""
-    emotion, count = _leading(answer), len(answer.rows.uncertainty)
-    sure = float(answer.opinion.projected[EMOTIONS.index(emotion)])
-    found = [_clue("voice.sound", sure, "probability", window, emotion=emotion)]
+    best, count = _leading(answer), len(answer.rows.uncertainty)
+    sure = float(answer.opinion.projected[best])
+    found = [_clue("voice.sound", sure, "probability", window, best)]
     if count > 1:
         single = [slice(n, n + 1) for n in range(count)]
         found.append(_moment("voice.moment", window, answer, single))
@@ -130,22 +158,15 @@ def of_voice(window: VoiceWindow, answer: Answer) -> list[Clue]:
     return found + [_clue(f"voice.{name}", value, UNITS[name], window) for name, value in measured]
 
 
-def of_words(window: TextWindow, answer: Answer, engine: Engine) -> list[Clue]:
-    """Return what the words say, and how much less without each of those that say most."""
-    emotion = _leading(answer)
-    sure = float(answer.opinion.projected[EMOTIONS.index(emotion)])
-    found = [_clue("text.words", sure, "probability", window, emotion=emotion)]
-    spoken = window.text.split()
-    asked = [n for n, word in enumerate(spoken) if _bare(word) not in _ASIDE and _bare(word)]
-    asked = asked[:_MOST_WORDS] if len(spoken) > 1 else []
-    without = [replace(window, text=" ".join(spoken[:n] + spoken[n + 1 :])) for n in asked]
-    told = [each for each in zip(asked, without, strict=True) if text.words(each[1].text)]
-    opinions = engine.judge_all([each for _, each in told])
-    for (n, _), opinion in zip(told, opinions, strict=True):
-        drop = sure - float(opinion.projected[EMOTIONS.index(emotion)])
-        found.append(
-            _clue(f"text.word.{n + 1}", drop, "probability", window, emotion, _bare(spoken[n]))
-        )
+def _of_words(window: TextWindow, answer: Answer, shorter: Sequence[Opinion]) -> list[Clue]:
+    """Return what the words say, and how much less without each of those that were asked about."""
+    best, spoken = _leading(answer), window.text.split()
+    sure = float(answer.opinion.projected[best])
+    found = [_clue("text.words", sure, "probability", window, best)]
+    for n, opinion in zip(_asked(spoken), shorter, strict=True):
+        drop = sure - float(opinion.projected[best])
+        name, word = f"text.word.{n + 1}", _bare(spoken[n])
+        found.append(_clue(name, drop, "probability", window, best, word))
     return found
 
 
@@ -211,36 +232,17 @@ def covered(crops: npt.NDArray[np.uint8], band: int) -> npt.NDArray[np.uint8]:
     return hidden
 
 
-def _bands(window: FaceWindow, answer: Answer, engine: Engine) -> list[Clue]:
-    """Return how much less the clearest picture says without each part of the face."""
-    emotion = _leading(answer)
-    best = EMOTIONS.index(emotion)
-    rows = answer.rows.projected[:, best]
-    clearest = int(rows.argmax())
-    crop = window.crops[clearest : clearest + 1]
-    at_s = _times_s(window, len(rows))[clearest]
-    hidden = [FaceWindow(at_s, at_s, covered(crop, band)) for band in range(len(BANDS))]
-    drops = [
-        float(rows[clearest] - opinion.projected[best]) for opinion in engine.judge_all(hidden)
-    ]
-    return [
-        Clue(f"face.{name}", "face", _round(drop), "probability", at_s, at_s, emotion=emotion)
-        for name, drop in zip(BANDS, drops, strict=True)
-    ]
-
-
 def _moment(
     name: str, window: FaceWindow | VoiceWindow, answer: Answer, parts: Sequence[slice]
 ) -> Clue:
     """Return how much less is believed without the part without which least is."""
-    emotion = _leading(answer)
-    best = EMOTIONS.index(emotion)
+    best = _leading(answer)
     own = float(answer.opinion.projected[best])
     drops = [own - float(without(answer.rows, part).projected[best]) for part in parts]
     most = int(np.argmax(drops))
     edges_s = np.linspace(window.start_s, window.end_s, len(answer.rows.uncertainty) + 1)
     start_s, end_s = (float(edges_s[at]) for at in (parts[most].start, parts[most].stop))
-    shown = _clue(name, drops[most], "probability", window, emotion=emotion)
+    shown = _clue(name, drops[most], "probability", window, best)
     return replace(shown, start_s=_round(start_s), end_s=_round(end_s))
 
 
@@ -251,26 +253,39 @@ def _thirds(count: int) -> list[slice]:
 
 def _times_s(window: FaceWindow, count: int) -> list[float]:
     """Return when pictures were taken, as if evenly."""
-    return [_round(float(s)) for s in np.linspace(window.start_s, window.end_s, count)]
+    return [float(s) for s in np.linspace(window.start_s, window.end_s, count)]
 
 
-def _leading(answer: Answer) -> Emotion:
-    return EMOTIONS[int(answer.opinion.projected.argmax())]
+def _clearest(answer: Answer) -> int:
+    """Return which row is surest of the emotion that leads in all."""
+    return int(answer.rows.projected[:, _leading(answer)].argmax())
+
+
+def _leading(answer: Answer) -> int:
+    return int(answer.opinion.projected.argmax())
+
+
+def _asked(spoken: Sequence[str]) -> list[int]:
+    """Return which words are left out, one at a time."""
+    told = [n for n, word in enumerate(spoken) if _bare(word) and _bare(word) not in _ASIDE]
+    rest = {n: " ".join([*spoken[:n], *spoken[n + 1 :]]) for n in told}
+    return [n for n in told if text.words(rest[n])][:_MOST_WORDS]
 
 
 def _clue(
     name: str,
     value: float,
     unit: str,
-    window: FaceWindow | VoiceWindow | TextWindow,
-    emotion: Emotion | None = None,
+    window: Window,
+    about: int | None = None,
     word: str = "",
 ) -> Clue:
-    source: Source = "face" if name.startswith("face") else "voice"
-    if isinstance(window, TextWindow):
-        source = "text"
+    """Make a clue of a whole window, ``about`` one of `EMOTIONS`."""
+    emotion = None if about is None else EMOTIONS[about]
     start_s, end_s = _round(window.start_s), _round(window.end_s)
-    return Clue(name, source, _round(value), unit, start_s, end_s, None, emotion, word)
+    return Clue(
+        name, _SOURCES[type(window)], _round(value), unit, start_s, end_s, None, emotion, word
+    )
 
 
 def _bare(word: str) -> str:

@@ -71,7 +71,7 @@ class _Writer:
         seen = self._seen_and_heard()
         if seen:
             yield seen
-        if words := self._words(bool(seen)):
+        if words := self._words():
             yield words
         yield self._trust(verdict.emotion, verdict.reason.value)
 
@@ -124,17 +124,26 @@ class _Writer:
         for clue in sorted(notable, key=lambda clue: -abs(clue.z or 0.0))[:2]:
             yield self._about(clue.id, f"{clue.id}.{'up' if (clue.z or 0.0) > 0 else 'down'}")
 
-    def _words(self, after: bool) -> str:
+    def _stance(self, words: Clue) -> str:
+        """Return the phrase for how words stand to what is seen and heard."""
+        others = {
+            kind: clue.emotion
+            for kind, name in (("face", "face.expression"), ("voice", "voice.sound"))
+            if (clue := self._clues.get(name))
+        }
+        if not others:
+            return "words alone"
+        if len(set(others.values())) == 1:
+            same = words.emotion in others.values()
+            return "words confirm" if same else "words contradict"
+        sides = [kind for kind, emotion in others.items() if emotion == words.emotion]
+        return f"words side {sides[0]}" if sides else "words differ"
+
+    def _words(self) -> str:
         words = self._clues.get("text.words")
         if not words:
             return ""
-        others = {
-            clue.emotion
-            for name in ("face.expression", "voice.sound")
-            if (clue := self._clues.get(name))
-        }
-        how = "words confirm" if words.emotion in others else "words contradict"
-        said = [self._about(words.id, how if after else "words alone")]
+        said = [self._about(words.id, self._stance(words))]
         asked = [clue for clue in self._clues.values() if clue.id.startswith("text.word.")]
         most = max(asked, key=lambda clue: clue.value, default=None)
         if most and most.value >= _TELLING and most.word:
