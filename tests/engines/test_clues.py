@@ -55,7 +55,7 @@ def by_id(found: list[Clue]) -> dict[str, Clue]:
 
 
 def test_a_face_says_what_leads_when_and_where() -> None:
-    course: list[Emotion] = ["neutral"] * 3 + ["happiness"] * 6
+    course: tuple[Emotion, ...] = (*("neutral",) * 3, *("happiness",) * 6)
     rows = sure_of(*course)
     window = face(9)
     parts = clues.parts_of(window, answer(rows))

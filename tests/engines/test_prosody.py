@@ -12,7 +12,9 @@ def buzz(pitch_hz: npt.ArrayLike, seconds: float = 2.0) -> npt.NDArray[np.float6
     """Return a sound with eight harmonics, as vowels have, whose pitch may glide."""
     hz = np.broadcast_to(pitch_hz, round(seconds * SAMPLE_RATE_HZ))
     phase = 2 * np.pi * np.cumsum(hz) / SAMPLE_RATE_HZ
-    return 0.1 * np.sum([np.sin(k * phase) / k for k in range(1, 9)], axis=0)
+    harmonics = np.arange(1, 9)[:, None]
+    sound: npt.NDArray[np.float64] = 0.1 * (np.sin(harmonics * phase) / harmonics).sum(axis=0)
+    return sound
 
 
 def measured(pcm: npt.NDArray[np.float64]) -> dict[str, float]:
