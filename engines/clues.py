@@ -19,15 +19,16 @@ from engines.fusion import averaging, conflict
 from engines.labels import EMOTIONS, Emotion
 from engines.manifest import Modality
 from engines.opinion import Opinion
-from engines.preprocess import text
+from engines.preprocess import text, voice
 from engines.prosody import UNITS, prosody
 from engines.quality import Quality
 from engines.verdict import Judgement, Policy
-from engines.window import FACE_PX, FaceWindow, TextWindow, VoiceWindow, Window
+from engines.window import FACE_PX, SAMPLE_RATE_HZ, FaceWindow, TextWindow, VoiceWindow, Window
 
 _SOURCES: Final[Mapping[type[Window], Modality]] = MappingProxyType(
     {FaceWindow: "face", VoiceWindow: "voice", TextWindow: "text"}
 )
+Span = tuple[float, float]
 Source = Modality | Literal["trust"]
 
 NOTABLE_Z: Final = 1.0
@@ -131,7 +132,9 @@ def _of_face(window: FaceWindow, answer: Answer, covered_bands: Sequence[Opinion
         half = len(rows) // 2
         change = float(rows[half:, best].mean() - rows[:half, best].mean())
         found.append(_clue("face.course", change, "probability", window, best))
-        found.append(_moment("face.moment", window, answer, _thirds(len(rows))))
+        edges_s = np.linspace(0, window.end_s - window.start_s, 4).tolist()
+        thirds = _thirds(len(rows))
+        found.append(_moment("face.moment", window, answer, thirds, list(pairwise(edges_s))))
     at = _clearest(answer)
     at_s = _round(_times_s(window, len(rows))[at])
     for band, opinion in zip(BANDS, covered_bands, strict=True):
@@ -153,7 +156,11 @@ def _of_voice(window: VoiceWindow, answer: Answer) -> list[Clue]:
     found = [_clue("voice.sound", sure, "probability", window, best)]
     if count > 1:
         single = [slice(n, n + 1) for n in range(count)]
-        found.append(_moment("voice.moment", window, answer, single))
+        hop_s = voice.HOP / SAMPLE_RATE_HZ
+        spans_s = [
+            (start * hop_s, end * hop_s) for start, end in voice.spans(voice.log_mel(window.pcm))
+        ]
+        found.append(_moment("voice.moment", window, answer, single, spans_s))
     measured = prosody(window).items()
     return found + [_clue(f"voice.{name}", value, UNITS[name], window) for name, value in measured]
 
@@ -233,17 +240,17 @@ def covered(crops: npt.NDArray[np.uint8], band: int) -> npt.NDArray[np.uint8]:
 
 
 def _moment(
-    name: str, window: FaceWindow | VoiceWindow, answer: Answer, parts: Sequence[slice]
+    name: str, window: Window, answer: Answer, parts: Sequence[slice], spans_s: Sequence[Span]
 ) -> Clue:
-    """Return how much less is believed without the part without which least is."""
+    """Return how much less is believed without the rows without which least is, and when they
+    were."""
     best = _leading(answer)
     own = float(answer.opinion.projected[best])
     drops = [own - float(without(answer.rows, part).projected[best]) for part in parts]
     most = int(np.argmax(drops))
-    edges_s = np.linspace(window.start_s, window.end_s, len(answer.rows.uncertainty) + 1)
-    start_s, end_s = (float(edges_s[at]) for at in (parts[most].start, parts[most].stop))
+    start_s, end_s = (_round(window.start_s + at_s) for at_s in spans_s[most])
     shown = _clue(name, drops[most], "probability", window, best)
-    return replace(shown, start_s=_round(start_s), end_s=_round(end_s))
+    return replace(shown, start_s=start_s, end_s=end_s)
 
 
 def _thirds(count: int) -> list[slice]:

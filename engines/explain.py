@@ -17,7 +17,7 @@ from engines.lexicon import Label, labels
 from engines.opinion import Opinion
 from engines.verdict import MODALITIES, Verdict
 
-_TELLING: Final = 0.05
+TELLING: Final = 0.05
 """A part without which so much less is believed is worth a word."""
 _CHANGED: Final = 0.15
 _DISAGREE: Final = 0.3
@@ -91,10 +91,10 @@ class _Writer:
     def _face_details(self) -> Iterator[str]:
         bands = [clue for name in BANDS if (clue := self._clues.get(f"face.{name}"))]
         most = max(bands, key=lambda clue: clue.value, default=None)
-        if most and most.value >= _TELLING:
+        if most and most.value >= TELLING:
             yield self._about(most.id, most.id)
         moment = self._clues.get("face.moment")
-        if moment and moment.value >= _TELLING:
+        if moment and moment.value >= TELLING:
             yield self._about(moment.id, moment.id)
         course = self._clues.get("face.course")
         if course and abs(course.value) >= _CHANGED:
@@ -108,7 +108,7 @@ class _Writer:
             return ""
         parts = [sounds]
         moment = self._clues.get("voice.moment")
-        if moment and moment.value >= _TELLING:
+        if moment and moment.value >= TELLING:
             parts.append(self._about(moment.id, moment.id))
         if unusual := list(self._unusual()):
             parts.append(self._phrases["voice.usual"].format(list=self._both(unusual)))
@@ -146,7 +146,7 @@ class _Writer:
         said = [self._about(words.id, self._stance(words))]
         asked = [clue for clue in self._clues.values() if clue.id.startswith("text.word.")]
         most = max(asked, key=lambda clue: clue.value, default=None)
-        if most and most.value >= _TELLING and most.word:
+        if most and most.value >= TELLING and most.word:
             said.append(self._about(most.id, "word"))
         return self._listed(said)
 
@@ -163,7 +163,7 @@ class _Writer:
             )
         if len(shares) > 1:
             kind = max(shares, key=lambda kind: shares[kind].value)
-            if shares[kind].value >= _TELLING:
+            if shares[kind].value >= TELLING:
                 parts.append(self._phrases["decided"].format(what=self._phrases[kind]))
                 self.cited.append(shares[kind].id)
         left = self._clues.get("trust.open")
