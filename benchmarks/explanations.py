@@ -22,9 +22,10 @@ import numpy as np
 import structlog
 
 from benchmarks.processes import machine
-from engines import clues
-from engines.clues import BANDS, Clue
+from engines import examine
+from engines.clues import Clue
 from engines.engine import Engine
+from engines.examine import BANDS
 from engines.explain import TELLING
 from engines.opinion import Opinion
 from engines.preprocess import text
@@ -136,8 +137,8 @@ def _examine(engine: Engine, given: Window, found: Found) -> None:
     (answer,) = engine.answers([given])
     measure(given)
     plain_s = time.perf_counter()
-    parts = engine.judge_all(clues.parts_of(given, answer))
-    named = {clue.id: clue for clue in clues.of(given, answer, parts)}
+    parts = engine.judge_all(examine.parts_of(given, answer))
+    named = {clue.id: clue for clue in examine.of(given, answer, parts)}
     found.more_s[kind].append(time.perf_counter() - plain_s)
     found.plain_s[kind].append(plain_s - began_s)
     for clue, maskings in _cited(given, named):
@@ -170,7 +171,7 @@ def _cited(given: Window, named: dict[str, Clue]) -> Iterator[tuple[str, list[Wi
 
 
 def _hidden(given: FaceWindow, band: int) -> FaceWindow:
-    return replace(given, crops=clues.covered(given.crops, band))
+    return replace(given, crops=examine.covered(given.crops, band))
 
 
 def _without_pictures(given: FaceWindow, moment: Clue) -> list[Window | None]:

@@ -11,7 +11,8 @@ from functools import cache
 from importlib import resources
 from typing import Final, Literal
 
-from engines.clues import BANDS, LEANINGS, NOTABLE_Z, Clue
+from engines.clues import LEANINGS, NOTABLE_Z, Clue
+from engines.examine import BANDS
 from engines.labels import Emotion
 from engines.lexicon import Label, labels
 from engines.opinion import Opinion

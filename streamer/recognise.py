@@ -16,7 +16,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from engines import clues
+from engines import examine
 from engines.clues import Clue
 from engines.engine import Answer, Engine
 from engines.manifest import Modality
@@ -98,7 +98,7 @@ class _Ask:
     async def _together(self, batcher: Batcher, engine: Engine, given: Input) -> Examined:
         """Examine what an engine is given, in calls that it shares with other cameras."""
         answer = await batcher.judge(engine, given)
-        parts = await self.worker.run(clues.parts_of, given, answer)
+        parts = await self.worker.run(examine.parts_of, given, answer)
         answers = await asyncio.gather(*(batcher.judge(engine, part) for part in parts))
         opinions = [part.opinion for part in answers]
         return await self.worker.run(_examined, given, answer, opinions)
@@ -152,11 +152,11 @@ def judge(
 
 def _examine(given: Input, engine: Engine) -> Examined:
     (answer,) = engine.answers([given])
-    return _examined(given, answer, engine.judge_all(clues.parts_of(given, answer)))
+    return _examined(given, answer, engine.judge_all(examine.parts_of(given, answer)))
 
 
 def _examined(given: Input, answer: Answer, parts: Sequence[Opinion]) -> Examined:
-    return Examined(answer.opinion, measure(given), clues.of(given, answer, parts))
+    return Examined(answer.opinion, measure(given), examine.of(given, answer, parts))
 
 
 def _inputs(window: Window) -> dict[Modality, FaceWindow | VoiceWindow]:

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines import clues
+from engines import clues, examine
 from engines.baseline import LEAST_WINDOWS, SMALLEST, Baselines
-from engines.clues import BANDS, LEANINGS, Clue
+from engines.clues import LEANINGS, Clue
 from engines.engine import Answer
+from engines.examine import BANDS
 from engines.explain import explain, messages
 from engines.fusion import averaging
 from engines.labels import EMOTIONS, Emotion
@@ -58,10 +59,10 @@ def test_a_face_says_what_leads_when_and_where() -> None:
     course: tuple[Emotion, ...] = (*("neutral",) * 3, *("happiness",) * 6)
     rows = sure_of(*course)
     window = face(9)
-    parts = clues.parts_of(window, answer(rows))
+    parts = examine.parts_of(window, answer(rows))
     assert len(parts) == len(BANDS)
     hidden = [one("happiness"), one("happiness", 1.0), one("neutral")]
-    found = by_id(clues.of(window, answer(rows), hidden))
+    found = by_id(examine.of(window, answer(rows), hidden))
     assert found["face.expression"].value == pytest.approx(100 * 6 / 9, abs=1e-3)
     assert found["face.expression"].emotion == "happiness"
     assert found["face.course"].value > 0.2
@@ -75,7 +76,7 @@ def test_a_face_says_what_leads_when_and_where() -> None:
 
 def test_a_band_is_covered_by_the_mean_alone() -> None:
     crops = face(2).crops
-    hidden = clues.covered(crops, 1)
+    hidden = examine.covered(crops, 1)
     assert (hidden[:, 16:32] == crops.mean(axis=(1, 2)).astype(np.uint8)[:, None, None]).all()
     np.testing.assert_array_equal(hidden[:, :16], crops[:, :16])
     np.testing.assert_array_equal(hidden[:, 32:], crops[:, 32:])
@@ -86,7 +87,7 @@ def test_a_voice_says_when_it_says_most() -> None:
     window = VoiceWindow(1.0, pcm)
     rows = sure_of("neutral", "sadness", "sadness")
     rows = Opinion.from_evidence(rows.evidence * np.array([[1], [1], [5]]))
-    found = by_id(clues.of(window, answer(rows), []))
+    found = by_id(examine.of(window, answer(rows), []))
     assert found["voice.sound"].emotion == "sadness"
     moment = found["voice.moment"]
     assert (moment.start_s, moment.end_s) == pytest.approx((7.0, 10.0), abs=0.03)
@@ -100,10 +101,10 @@ def texts(parts: Sequence[Window]) -> list[str]:
 
 def test_words_say_what_each_of_them_does() -> None:
     window = TextWindow(*SPAN_S, "I am so happy, Anna.")
-    parts = clues.parts_of(window, answer(sure_of("happiness")))
+    parts = examine.parts_of(window, answer(sure_of("happiness")))
     assert texts(parts) == ["I am so Anna.", "I am so happy,"]
     found = by_id(
-        clues.of(window, answer(sure_of("happiness")), [one("neutral"), one("happiness")])
+        examine.of(window, answer(sure_of("happiness")), [one("neutral"), one("happiness")])
     )
     assert (found["text.word.4"].word, found["text.word.5"].word) == ("happy", "anna")
     assert found["text.word.4"].value > 0.5
@@ -113,7 +114,7 @@ def test_words_say_what_each_of_them_does() -> None:
 @pytest.mark.parametrize("said", ["Oh!", "no", "I am it", "…"])
 def test_nothing_is_left_without_its_only_word(said: str) -> None:
     window = TextWindow(*SPAN_S, said)
-    assert all(text.strip() for text in texts(clues.parts_of(window, answer(sure_of("neutral")))))
+    assert all(text.strip() for text in texts(examine.parts_of(window, answer(sure_of("neutral")))))
 
 
 def test_who_decided_is_whose_absence_changes_most() -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engines.clues import BANDS
 from engines.engine import BUNDLES, Answer, Engine, open_engine
+from engines.examine import BANDS
 from engines.manifest import Modality
 from engines.opinion import Opinion
 from engines.runtime import Batch, Outputs, Runtime
