@@ -15,7 +15,7 @@ from rich.text import Text
 
 from engines.labels import EMOTIONS
 from streamer.event import EmotionEvent
-from streamer.looks import JUDGED, event_line, is_ascii, judged
+from streamer.looks import JUDGED, event_line, is_ascii, judged, printable
 from streamer.sinks.jsonl import OutputError
 
 COLUMNS: Final = (
