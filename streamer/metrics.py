@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from math import ceil
+from math import ceil, nan
 from typing import Final, Literal, get_args
 
 from prometheus_client import (
@@ -64,6 +64,12 @@ class Metrics:
         self.reconnects = Counter(
             "credence_reconnects", "Connections after the first.", ["camera"], registry=all_
         )
+        self.skew = Gauge(
+            "credence_av_skew_seconds",
+            "How much later sound comes than pictures of the same time; NaN while not known.",
+            ["camera"],
+            registry=all_,
+        )
         self.dropped = Counter(
             "credence_media_dropped",
             "Pictures and pieces of sound that were not looked at.",
@@ -104,7 +110,7 @@ class Metrics:
         """Forget a camera."""
         del self.cameras[camera]
         counted = (self.reconnects, self.dropped, self.windows, self.events, self.age)
-        for metric in (self.up, self.state, *counted):
+        for metric in (self.up, self.state, self.skew, *counted):
             metric.remove_by_labels({"camera": camera})
 
     def follow(
@@ -122,7 +128,13 @@ class Metrics:
             "credence_outbox_events", "Events that wait for the broker.", registry=self._registry
         )
         outbox.set_function(waiting)
-        self._registry.register(_Lost(lost))
+        says = "Events that never reach the broker."
+        self._registry.register(_Lost("credence_events_lost", says, lost))
+
+    def follow_store(self, lost: Callable[[], Mapping[str, int]]) -> None:
+        """Also tell how a store is doing, where one is configured."""
+        says = "Events that are not in the store although they are not too old for it."
+        self._registry.register(_Lost("credence_events_unstored", says, lost))
 
     def timed(self, ensemble: Ensemble) -> Ensemble:
         """Have the calls of an ensemble's engines timed; those that are already stay the same."""
@@ -146,12 +158,11 @@ class Metrics:
 class _Lost(Collector):
     """Counted elsewhere, read here."""
 
-    def __init__(self, lost: Callable[[], Mapping[str, int]]) -> None:
-        self._lost = lost
+    def __init__(self, name: str, says: str, lost: Callable[[], Mapping[str, int]]) -> None:
+        self._name, self._says, self._lost = name, says, lost
 
     def collect(self) -> Iterable[Metric]:
-        says = "Events that never reach the broker."
-        lost = CounterMetricFamily("credence_events_lost", says, labels=["reason"])
+        lost = CounterMetricFamily(self._name, self._says, labels=["reason"])
         for reason, count in self._lost().items():
             lost.add_metric([reason], count)
         return [lost]
@@ -194,6 +205,8 @@ class CameraMetrics:
     """Whether it was online, or is known to be lost."""
     ages_s: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
     """Of the last events."""
+    skew_s: float | None = None
+    """How much later its sound comes than its pictures of the same time, where that is known."""
     _came: bool = False
 
     def __post_init__(self) -> None:
@@ -202,6 +215,7 @@ class CameraMetrics:
         for state in get_args(State):
             self._all.state.labels(self.name, state).set(state == self.state)
         self._all.reconnects.labels(self.name)
+        self.heard(None)
         self._all.dropped.labels(self.name, "overload")
         self._all.age.labels(self.name)
         for kind in ("speech", "ambient"):
@@ -218,12 +232,19 @@ class CameraMetrics:
             self._came = True
         self.state, self.tried = status.state, self.tried or status.state != "connecting"
         self._all.up.labels(self.name).set(status.online)
+        if not status.online:
+            self.heard(None)
         for state in get_args(State):
             self._all.state.labels(self.name, state).set(state == status.state)
 
     def dropped(self, reason: Reason = "overload") -> None:
         """A picture or a piece of sound made room for a newer one."""
         self._all.dropped.labels(self.name, reason).inc()
+
+    def heard(self, skew_s: float | None) -> None:
+        """Sound has come, so much later than pictures of the same time; None if not known."""
+        self.skew_s = skew_s
+        self._all.skew.labels(self.name).set(nan if skew_s is None else skew_s)
 
     def put(self, event: EmotionEvent, now: datetime) -> None:
         """Every output has taken an event."""
