@@ -165,8 +165,10 @@ async def test_who_is_not_let_in_is_asked_once(
 def test_a_door_that_was_shut_and_opens_is_noticed(server: RtspServer) -> None:
     server.kill()
     found = returned(Address.parse(server.url), threading.Event())
-    threading.Timer(0.6, server.start).start()
+    starting = threading.Timer(0.6, server.start)
+    starting.start()
     assert list(found) == [None]
+    starting.join()
 
 
 def test_a_door_that_stands_open_is_no_news(server: RtspServer) -> None:
