@@ -6,8 +6,9 @@ Beside the wedged camera another plays CLIP. *Exit*: from the signal to the end 
 *Events after it*: of the other camera, the fewest of all runs: what had begun is finished.
 
 `not answering` takes connections and never says anything; `frozen` is a server that was stopped in
-the middle of its stream; `no name` is a host whose name server, on loopback, does not answer: only
-for root with `unshare`, as the node then has a resolv.conf of its own.
+the middle of its stream; `no name` is a host whose name server, on loopback, does not answer, and
+`broker: no name` such a broker, while the camera plays: only for root with `unshare`, as the node
+then has a resolv.conf of its own.
 """
 
 import json
@@ -44,6 +45,7 @@ class Wedge:
     """Wedges it, once the node has begun."""
     within: Sequence[str] = ()
     """What the node must run in."""
+    broker: str = ""
 
 
 Way = Callable[[Path], AbstractContextManager[Wedge]]
@@ -68,9 +70,10 @@ def main() -> None:
         "not answering": _not_answering,
         "frozen": _frozen,
         "no name": _no_name,
+        "broker: no name": _no_broker,
     }
     for name, way in ways.items():
-        if way is _no_name and (os.getuid() or not shutil.which("unshare")):
+        if "no name" in name and (os.getuid() or not shutil.which("unshare")):
             table.add_row(name, *["not measured"] * 3)
             continue
         exits = [_exit(given.clip, settings(given.yunet), way) for _ in range(given.runs)]
@@ -85,7 +88,8 @@ def _exit(clip: Path, options: list[str], way: Way) -> Exit:
     with feeds(clip) as server, way(clip) as wedge, tempfile.TemporaryDirectory() as folder:
         cameras = [{"name": "well", "url": server.url("now")}, {"name": "ill", "url": wedge.url}]
         config = Path(folder) / "config.yaml"
-        config.write_text(json.dumps({"cameras": cameras}))
+        broker = {"mqtt": {"url": wedge.broker}, "spool": {"folder": folder}}
+        config.write_text(json.dumps({"cameras": cameras, **(broker if wedge.broker else {})}))
         given = ("run", str(config), "--output", "-", *options)
         with running("streamer.cli", *given, within=wedge.within) as node:
             return _ended(node, wedge)
@@ -123,12 +127,24 @@ def _frozen(clip: Path) -> Iterator[Wedge]:
 
 @contextmanager
 def _no_name(_clip: Path) -> Iterator[Wedge]:
+    with _unanswered() as within:
+        yield Wedge("rtsp://camera.example/x", within=within)
+
+
+@contextmanager
+def _no_broker(clip: Path) -> Iterator[Wedge]:
+    with _unanswered() as within, feeds(clip) as server:
+        yield Wedge(server.url("now"), within=within, broker="mqtt://broker.example")
+
+
+@contextmanager
+def _unanswered() -> Iterator[Sequence[str]]:
+    """Return a command in which no name is ever resolved."""
     with socket.socket(type=socket.SOCK_DGRAM) as silent, tempfile.NamedTemporaryFile("w") as asks:
         silent.bind(("127.0.0.1", 53))
         asks.write(_HANGS)
         asks.flush()
-        within = ("unshare", "--mount", "sh", "-c", _OWN_RESOLVER, "sh", asks.name)
-        yield Wedge("rtsp://camera.example/x", within=within)
+        yield ("unshare", "--mount", "sh", "-c", _OWN_RESOLVER, "sh", asks.name)
 
 
 if __name__ == "__main__":
