@@ -83,6 +83,10 @@ def speech(events: list[EmotionData], voiced: bool = True) -> list[EmotionData]:
     ]
 
 
+def is_of(track: int, event: EmotionData) -> bool:
+    return event.person is not None and event.person.track == track
+
+
 def is_nobodys(event: EmotionData) -> bool:
     return event.person is None and not event.opinions["face"].present
 
@@ -103,8 +107,10 @@ def test_ids_survive_a_second_of_occlusion(left: str, right: str, tmp_path: Path
     events = judged(scene)
     assert {event.person.track for event in events if event.person} == {1, 2}
     assert speech(events)
-    assert all(is_nobodys(event) for event in speech(events))
-    assert {event.person.track for event in speech(events, voiced=False) if event.person} == {1, 2}
+    ((speaks,), _) = sides(sightings)
+    assert all(is_nobodys(event) or is_of(speaks, event) for event in speech(events))
+    mute = {event.person.track for event in speech(events, voiced=False) if event.person}
+    assert mute >= {1, 2} - {speaks}
 
 
 @pytest.mark.parametrize("clip", ["bbaf2n.mpg", "sample_00001073.mp4"])
