@@ -11,6 +11,8 @@ import numpy.typing as npt
 from engines.window import SAMPLE_RATE_HZ
 
 RATE_HZ = 25
+_OPTIONS = {"preset": "veryfast", "threads": "1"}
+"""The encoder's own threads, one for each core, make other pictures on other machines."""
 
 Picture = npt.NDArray[np.uint8]
 """(H, W, 3) RGB; H and W are even."""
@@ -21,7 +23,7 @@ def write_film(path: Path, pictures: Iterable[Picture], pcm: npt.NDArray[np.int1
     pictures = iter(pictures)
     first = next(pictures)
     with av.open(str(path), "w") as container:
-        video = container.add_stream("libx264", rate=RATE_HZ, options={"preset": "veryfast"})
+        video = container.add_stream("libx264", rate=RATE_HZ, options=_OPTIONS)
         video.height, video.width = first.shape[:2]
         video.pix_fmt = "yuv420p"
         audio = container.add_stream("aac", rate=SAMPLE_RATE_HZ, layout="mono")

@@ -146,7 +146,7 @@ def scenes(takes: Sequence[Take]) -> Iterator[Scene]:
                 if one and two:
                     speaks = side if one is said else None
                     pair = [one, two] if side == 0 else [two, one]
-                    yield Scene(kind, _side_by_side(*pair), voice, from_s, to_s, speaks)
+                    yield Scene(kind, side_by_side(*pair), voice, from_s, to_s, speaks)
 
 
 async def given_to(film: Path, finder: Finder, config: Config) -> list[int | None]:
@@ -172,7 +172,8 @@ async def given_to(film: Path, finder: Finder, config: Config) -> list[int | Non
     return [_side(window, sides) for window in windows if window.voice is not None]
 
 
-def _side_by_side(left: Sequence[Picture], right: Sequence[Picture]) -> list[Picture]:
+def side_by_side(left: Sequence[Picture], right: Sequence[Picture]) -> list[Picture]:
+    """Return the pictures of two people in one."""
     return [np.hstack(pair) for pair in zip(left, right, strict=True)]
 
 

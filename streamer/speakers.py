@@ -13,36 +13,44 @@ _LIPS: Final = np.s_[:, 33:43, 18:31]
 """Rows and columns of a crop that the lips fill, between the mouth corners of `TEMPLATE_PX`."""
 
 _MOVING: Final = 0.05
-"""How much a mouth must vary to count as moving, and be below to count as still."""
+_STILL: Final = 0.04
+"""How much a mouth varies that moves, at least, and one that is still, less than. What lies
+between may be either."""
 
-_CLEAR: Final = 2.33
-"""Standard errors: by chance alone, two alike mouths differ by so much once in a hundred times."""
+_CLEAR: Final = 1.65
+"""Standard errors: by chance alone, two alike mouths differ by so much once in twenty times."""
 
-_LEAST_PICTURES: Final = 4
-"""Of each face; fewer say nothing about how it moves."""
+_LEAST_S: Final = 2.0
+_LEAST_PICTURES: Final = 6
+"""Of each face, over at least so long: a mouth that speaks may rest for a second."""
 
 
 def speaker(faces: Mapping[int, FaceWindow]) -> int | None:
     """Return whose mouth moves while everybody else's is still, by track; None if not clear.
 
     ``faces`` are of the same stretch of speech, two or more. Clear is: one mouth varies by
-    `_MOVING` or more, every other by less, and each of them by so much less that Fisher's z of the
-    two variances, ½ ln(s₁²/s₂²), exceeds `_CLEAR` of its standard errors √(½(1/ν₁ + 1/ν₂)).
-    Faces without landmarks are not aligned well enough to tell: then it is never clear.
+    `_MOVING` or more, every other by less than `_STILL`, and by so much less that Fisher's z of
+    the two variances, ½ ln(s₁²/s₂²), exceeds `_CLEAR` of its standard errors √(½(1/ν₁ + 1/ν₂)).
+    It never is while a face was watched too briefly, or found without landmarks and so not aligned.
     The rule and its constants are **ours**, chosen on development clips (decision 0014).
     """
-    if any(face.turns is None or len(face.crops) < _LEAST_PICTURES for face in faces.values()):
+    if not all(_tells(face) for face in faces.values()):
         return None
     varies = {track: mouth_varies(face) for track, face in faces.items()}
     first = max(varies, key=varies.__getitem__)
     others = [track for track in faces if track != first]
-    clear = all(
-        varies[other] < _MOVING <= varies[first]
+    clear = varies[first] >= _MOVING and all(
+        varies[other] < _STILL
         and log(varies[first] / max(varies[other], 1e-9))
         > _CLEAR * _error(len(faces[first].crops), len(faces[other].crops))
         for other in others
     )
     return first if clear else None
+
+
+def _tells(face: FaceWindow) -> bool:
+    long = face.end_s - face.start_s >= _LEAST_S and len(face.crops) >= _LEAST_PICTURES
+    return long and face.turns is not None
 
 
 def mouth_varies(face: FaceWindow) -> float:
