@@ -24,6 +24,9 @@ _LEAST_S: Final = 2.0
 _LEAST_PICTURES: Final = 6
 """Of each face, over at least so long: a mouth that speaks may rest for a second."""
 
+_TURNED: Final = 0.5
+"""Of `preprocess.face.turn`: beyond, a mouth that speaks was seen to vary no more than a still one."""
+
 
 def speaker(faces: Mapping[int, FaceWindow]) -> int | None:
     """Return whose mouth moves while everybody else's is still, by track; None if not clear.
@@ -31,7 +34,8 @@ def speaker(faces: Mapping[int, FaceWindow]) -> int | None:
     ``faces`` are of the same stretch of speech, two or more. Clear is: one mouth varies by
     `_MOVING` or more, every other by less than `_STILL`, and by so much less that Fisher's z of
     the two variances, ½ ln(s₁²/s₂²), exceeds `_CLEAR` of its standard errors √(½(1/ν₁ + 1/ν₂)).
-    It never is while a face was watched too briefly, or found without landmarks and so not aligned.
+    It never is where a face was watched too briefly, was turned to its side by more than `_TURNED`
+    on average, or was found without landmarks and so not aligned.
     The rule and its constants are **ours**, chosen on development clips (decision 0014).
     """
     if not all(_tells(face) for face in faces.values()):
@@ -50,7 +54,7 @@ def speaker(faces: Mapping[int, FaceWindow]) -> int | None:
 
 def _tells(face: FaceWindow) -> bool:
     long = face.end_s - face.start_s >= _LEAST_S and len(face.crops) >= _LEAST_PICTURES
-    return long and face.turns is not None
+    return long and face.turns is not None and abs(float(face.turns.mean())) <= _TURNED
 
 
 def mouth_varies(face: FaceWindow) -> float:

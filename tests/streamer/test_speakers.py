@@ -62,10 +62,11 @@ def test_a_short_look_tells_nothing(pictures: int, step_s: float, who: int | Non
     assert speaker({n: window(each, step_s=step_s) for n, each in opens.items()}) == who
 
 
-@pytest.mark.parametrize("blind", [1, 2])
-def test_faces_without_landmarks_tell_nothing(blind: int) -> None:
+@pytest.mark.parametrize("turn", [None, 0.6, -0.6])
+@pytest.mark.parametrize("whose", [1, 2])
+def test_faces_without_landmarks_or_turned_tell_nothing(whose: int, turn: float | None) -> None:
     opens = {1: OPEN_PX, 2: SHUT_PX}
-    faces = {n: window(each, None if n == blind else 0.0) for n, each in opens.items()}
+    faces = {n: window(each, turn if n == whose else 0.4) for n, each in opens.items()}
     assert speaker(faces) is None
 
 
