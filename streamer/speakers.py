@@ -25,7 +25,8 @@ _LEAST_PICTURES: Final = 6
 """Of each face, over at least so long: a mouth that speaks may rest for a second."""
 
 _TURNED: Final = 0.5
-"""Of `preprocess.face.turn`: beyond, a mouth that speaks was seen to vary no more than a still one."""
+"""Of `preprocess.face.turn`: on heads turned farther, mouths that spoke varied no more than still
+ones."""
 
 
 def speaker(faces: Mapping[int, FaceWindow]) -> int | None:
