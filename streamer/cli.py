@@ -120,7 +120,8 @@ def replay(
         closing(JsonLines(target)) as lines,
         bars(files, events_shown=shown) as advance,
     ):
-        failed = _run(player.run(files, lines, sink, advance))
+        narrator = given.narrator(loaded, waits=True)
+        failed = _run(player.run(files, lines, sink, advance, narrator))
     _refuse(failed)
 
 
@@ -150,6 +151,7 @@ def run(
     with given.opened(output) as file, given.spool(loaded) as spool:
         sink = given.sink(loaded, spool)
         node = open_node(loaded)
+        node.narrator = given.narrator(loaded, waits=False)
         describe(node.judging, sink.broker.address if sink else None)
         with claimed(loaded.node) as node.control, opened(loaded.metrics) as node.listener:
             _run(run_until_signalled(node, JsonLines(file) if file else None, sink))
@@ -224,7 +226,7 @@ def check(
     source: SourceArgument,
     settings: SetOption = None,
 ) -> None:
-    """Try settings, engines, every camera and the broker; say in a line each what is wrong."""
+    """Try settings, engines, cameras, broker and language model; say in a line each what is wrong."""
     from streamer.ensemble import open_ensemble, warn_of_lacking
     from streamer.faces import open_finder
     from streamer.live import device as decoding_device
@@ -238,7 +240,8 @@ def check(
     open_transcriber(loaded, live=False)
     broker = given.broker(loaded.mqtt) if loaded.mqtt else None
     print("settings, engines and face finder are good")
-    findings = _run(probe_all(loaded.cameras, broker))
+    narrator = given.narrator(loaded, waits=False)
+    findings = _run(probe_all(loaded.cameras, broker, narrator.model if narrator else None))
     for found in findings:
         print(found.sentence)
     if not all(found.good for found in findings):

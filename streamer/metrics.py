@@ -74,6 +74,12 @@ class Metrics:
             ["camera", "phase", "trusted"],
             registry=all_,
         )
+        self.explanations = Counter(
+            "credence_explanations",
+            "What came of events that a language model was to explain.",
+            ["camera", "result"],
+            registry=all_,
+        )
         self.age = Histogram(
             "credence_event_age_seconds",
             "From the end of a window to its event being taken by every output.",
@@ -106,6 +112,10 @@ class Metrics:
         )
         outbox.set_function(waiting)
         self._registry.register(_Lost(lost))
+
+    def explained(self, camera: str, result: str) -> None:
+        """An event was explained by a language model, or was not."""
+        self.explanations.labels(camera, result).inc()
 
     def timed(self, ensemble: Ensemble) -> Ensemble:
         """Have the calls of an ensemble's engines timed; those that are already stay the same."""

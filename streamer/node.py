@@ -21,6 +21,7 @@ from streamer.faces import Finder, Haar, open_finder
 from streamer.judging import Judging, open_judging
 from streamer.live import CameraError
 from streamer.metrics import Metrics
+from streamer.narrator import RESULTS, Narrator
 from streamer.report import Reporter
 from streamer.running import Judge, Running, Waiting
 from streamer.sinks.fanout import Output, Sinks
@@ -55,6 +56,8 @@ class Node:
     """Where it takes commands on its own machine."""
     listener: socket.socket | None = None
     """Where it serves metrics and health."""
+    narrator: Narrator | None = None
+    """Explains events once more."""
 
     def __post_init__(self) -> None:
         self.metrics = Metrics(camera.name for camera in self.judging.config.cameras)
@@ -82,7 +85,7 @@ class Node:
             for number, finder in enumerate(self.finders, 1)
         ]
         workers = [judge.worker for judge in judges]
-        sinks = Sinks(output, mqtt, writer, self._taken)
+        sinks = Sinks(output, mqtt, writer, self._taken, self.narrator)
         device = [batcher.worker] if (batcher := self.judging.batcher) else []
         reporter = Reporter(self.metrics, self.judging, mqtt, (*workers, *device, writer))
         try:
@@ -90,7 +93,10 @@ class Node:
                 commands = group.create_task(self._commands(mqtt, reporter), name="commands")
                 reports = group.create_task(reporter.run(self.listener), name="reports")
                 publishing = group.create_task(mqtt.run(), name="mqtt") if mqtt else None
+                narrating = self._narrating(group, sinks)
                 await self._cameras(judges, sinks)
+                if narrating:
+                    narrating.cancel()
                 commands.cancel()
                 reports.cancel()
                 if mqtt and publishing:
@@ -99,6 +105,15 @@ class Node:
             for worker in (*workers, writer):
                 worker.close()
             self.judging.close()
+
+    def _narrating(self, group: asyncio.TaskGroup, sinks: Sinks) -> "asyncio.Task[None] | None":
+        if self.narrator is None:
+            return None
+        for camera in self.metrics.cameras:
+            for result in RESULTS:
+                self.metrics.explanations.labels(camera, result)  # from 0, as all others
+        self.narrator.count = self.metrics.explained
+        return group.create_task(self.narrator.run(sinks.explain), name="narrator")
 
     def _taken(self, event: EmotionEvent) -> None:
         self.metrics.cameras[event.subject].put(event, datetime.now(UTC))

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from streamer.broker import KEPT_S, Delivery
 from streamer.event import CONTENT_TYPE, EmotionEvent
+from streamer.explanation import ExplanationEvent
 from streamer.sinks.home_assistant import FRESH_S, Device, TrustedEvent
 from streamer.spoken import Spoken
 from streamer.state import CameraState
@@ -65,6 +66,13 @@ EVENT = Topic(
     "{prefix}/{node}/{camera}/event",
     "One judged window: a CloudEvent. At least once; remove duplicates by (source, id).",
     EmotionEvent,
+    Delivery(content_type=CONTENT_TYPE, expiry_s=KEPT_S),
+)
+EXPLANATION = Topic(
+    "explanation",
+    "{prefix}/{node}/{camera}/explanation",
+    "A later explanation of an event, by a language model: a CloudEvent. Off by default.",
+    ExplanationEvent,
     Delivery(content_type=CONTENT_TYPE, expiry_s=KEPT_S),
 )
 STATE = Topic(
@@ -125,6 +133,7 @@ TOPICS: Final = (
     STATS,
     STATUS,
     EVENT,
+    EXPLANATION,
     STATE,
     TRANSCRIPT,
     SWAPPED,

@@ -12,6 +12,7 @@ import structlog
 
 from streamer.broker import Broker, Client, RefusedError
 from streamer.event import EmotionEvent
+from streamer.explanation import ExplanationEvent
 from streamer.link import Link, backoff
 from streamer.sinks.home_assistant import HomeAssistant, TrustedEvent
 from streamer.sinks.outbox import Letter, MemoryOutbox, Outbox
@@ -20,6 +21,7 @@ from streamer.topics import (
     AVAILABILITY,
     DISCOVERY,
     EVENT,
+    EXPLANATION,
     STATE,
     STATUS,
     SWAPPED,
@@ -32,6 +34,8 @@ _ONLINE: Final = b"online"
 _OFFLINE: Final = b"offline"
 _COMMANDS: Final = 16
 """So many commands, and so many answers, wait; more are dropped."""
+_EXPLANATIONS: Final = 64
+"""So many wait; of more the oldest are dropped."""
 
 log = structlog.get_logger()
 
@@ -71,6 +75,7 @@ class MqttSink:
         self._partials: dict[str, Spoken] = {}
         self._commands: dict[str, asyncio.Queue[bytes]] = {}
         self._answers: deque[tuple[str, bytes]] = deque(maxlen=_COMMANDS)
+        self._explanations: deque[ExplanationEvent] = deque(maxlen=_EXPLANATIONS)
         self._something_to_say = asyncio.Event()
         self._closing = False
         self._stopped = asyncio.Event()
@@ -118,6 +123,11 @@ class MqttSink:
     def partial(self, spoken: Spoken) -> None:
         """Take what is being said: published at once, or replaced by what is newer, or never."""
         self._partials[spoken.camera] = spoken
+        self._something_to_say.set()
+
+    def explain(self, event: ExplanationEvent) -> None:
+        """Take a later explanation. Only the newest wait for a broker."""
+        self._explanations.append(event)
         self._something_to_say.set()
 
     async def status(self, camera: str, online: bool, why: str = "") -> None:
@@ -250,9 +260,18 @@ class MqttSink:
             await self._say(client)
             while self._answers:
                 await client.send(*self._answers.popleft(), SWAPPED.delivery)
+            await self._explain(client)
             while self._partials:
                 camera, spoken = self._partials.popitem()
                 await self._send_spoken(client, camera, spoken.model_dump_json().encode())
+
+    async def _explain(self, client: Client) -> None:
+        while self._explanations:
+            event = self._explanations[0]
+            topic = self.broker.topic(self._node, event.subject, "explanation")
+            await client.send(topic, event.model_dump_json().encode(), EXPLANATION.delivery)
+            if self._explanations[0] is event:  # else it made room meanwhile
+                self._explanations.popleft()
 
     async def _say(self, client: Client) -> None:
         while self._unsaid:
@@ -266,5 +285,6 @@ class MqttSink:
     async def _take_leave(self, client: Client) -> None:
         for camera in self._cameras:
             self._retain(camera, "status", _OFFLINE, STATUS)
+        await self._explain(client)
         await self._say(client)
         await client.send(self._availability, _OFFLINE, AVAILABILITY.delivery)
