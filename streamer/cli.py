@@ -226,7 +226,7 @@ def check(
     source: SourceArgument,
     settings: SetOption = None,
 ) -> None:
-    """Try settings, engines, cameras, broker and language model; say in a line each what is wrong."""
+    """Try settings, engines, cameras, broker, language model; say in a line each what is wrong."""
     from streamer.ensemble import open_ensemble, warn_of_lacking
     from streamer.faces import open_finder
     from streamer.live import device as decoding_device

@@ -5,16 +5,17 @@ Loaded only where one is configured.
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import httpx2
 from pydantic import BaseModel, ValidationError
 
 from streamer.config import LanguageModel as Settings
 from streamer.narrator import UnansweredError
+
+T = TypeVar("T")
 
 MOST_BYTES: Final = 65_536
 """Of an answer with all around it; no more is read."""
@@ -52,14 +53,14 @@ class LanguageModel:
         self._settings = settings
         self._formats = 0
         key = settings.api_key
-        headers = {"Accept-Encoding": "identity"}
+        headers = {"Accept-Encoding": "identity"}  # what is packed small may be huge
         if key:
             headers["Authorization"] = f"Bearer {key.get_secret_value()}"
         self._client = httpx2.AsyncClient(
             headers=headers,
             timeout=settings.timeout_s,
             trust_env=False,  # what is sent goes where it is configured to go, by no proxy
-            verify=ssl.create_default_context(),
+            verify=ssl.create_default_context() if self.url.startswith("https:") else False,
         )
 
     async def close(self) -> None:
@@ -78,13 +79,12 @@ class LanguageModel:
             "max_tokens": self._settings.tokens,
             "stream": False,
         }
-        async with self._in_time(self._settings.timeout_s):
-            return _content(await self._asked(body, _formats(schema)))
+        asking = self._asked(body, _formats(schema))
+        return _content(await _in_time(asking, self._settings.timeout_s))
 
     async def offers(self, patience_s: float) -> tuple[str, ...] | None:
         """Return the models that there are, None where it does not tell; else as `answer`."""
-        async with self._in_time(patience_s):
-            status, answer, _ = await self._read("GET", "models")
+        status, answer, _ = await _in_time(self._read("GET", "models"), patience_s)
         if status == HTTPStatus.NOT_FOUND:
             return None
         _check(status)
@@ -123,16 +123,16 @@ class LanguageModel:
         finally:
             await response.aclose()
 
-    @asynccontextmanager
-    async def _in_time(self, seconds: float) -> AsyncIterator[None]:
-        late = UnansweredError("late", f"no answer within {seconds:g} s")
-        try:
-            async with asyncio.timeout(seconds):
-                yield
-        except (TimeoutError, httpx2.TimeoutException):
-            raise late from None
-        except (httpx2.HTTPError, OSError, UnicodeError) as error:
-            raise UnansweredError("unreachable", _reason(error)) from None
+
+async def _in_time(work: Awaitable[T], seconds: float) -> T:
+    late = UnansweredError("late", f"no answer within {seconds:g} s")
+    try:
+        async with asyncio.timeout(seconds):
+            return await work
+    except (TimeoutError, httpx2.TimeoutException):
+        raise late from None
+    except (httpx2.HTTPError, OSError, UnicodeError) as error:
+        raise UnansweredError("unreachable", _reason(error)) from None
 
 
 def _formats(schema: Mapping[str, Any]) -> list[dict[str, Any]]:
