@@ -134,6 +134,10 @@ class Narrator:
             # Without the answer, which may hold what was said.
             log.info(f"camera {camera}: an explanation was rejected", why=error.fault)
             self.count(camera, error.fault)
+        except Exception as error:  # a bug here is no reason to end the node
+            # Without its text, which may hold what was said; a traceback would block.
+            log.error("asking the language model failed", error=type(error).__name__)  # noqa: TRY400
+            self.count(camera, "malformed")
         else:
             await put(explained)
             self.count(camera, "accepted")

@@ -111,3 +111,9 @@ def serving(answer: Answer) -> Iterator[ChatServer]:
         yield server
     finally:
         server.close()
+
+
+def as_measured(body: dict[str, Any]) -> Reply:
+    """Answer any question well."""
+    asked = json.loads(body["messages"][1]["content"])
+    return answer("It is as was measured.", [asked["clues"][0]["id"]], asked["labels"][:1])

@@ -9,6 +9,7 @@ import pytest
 
 from streamer.config import Config, Engines, Faces
 from streamer.event import EmotionData, EmotionEvent
+from streamer.explanation import ExplanationEvent
 from streamer.faces import find_faces, open_finder
 from streamer.flow import Media, Sighting
 from streamer.replay import open_replay
@@ -38,7 +39,8 @@ class Events:
     def __init__(self) -> None:
         self.data: list[EmotionData] = []
 
-    def put(self, event: EmotionEvent) -> None:
+    def put(self, event: EmotionEvent | ExplanationEvent) -> None:
+        assert isinstance(event, EmotionEvent)
         self.data.append(event.data)
 
 
