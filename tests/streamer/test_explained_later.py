@@ -1,5 +1,6 @@
 """Explanations by a language model, from media to subscribers, as a user runs it."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,7 +108,8 @@ async def test_a_node_counts_what_comes_of_asking(clip: Path, chat: ChatServer) 
     chat.answer = lambda body: next(replies, None) or as_measured(body)
     node, events = await node_of(door=str(clip)), Events()
     settings = Settings(url=chat.url, model=MODEL)
-    node.narrator = Narrator(LanguageModel(settings), 8, delays=lambda: iter([0.0]))
+    model = await asyncio.to_thread(LanguageModel, settings)
+    node.narrator = Narrator(model, 8, delays=lambda: iter([0.0]))
     page = generate_latest(node.metrics._registry).decode()
     assert "credence_explanations_total{" not in page
     await node.run(events, None)
