@@ -5,25 +5,18 @@ Explanations cite clues alone, so that nothing is said that was not measured. Pe
 clues in EMER (arXiv 2306.15401); which are measured here, and how, is ours.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import combinations, pairwise
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
 from types import MappingProxyType
 from typing import Final, Literal
 
-import numpy as np
-import numpy.typing as npt
-
-from engines.engine import Answer, Engine
-from engines.fusion import averaging, conflict
+from engines.fusion import conflict
 from engines.labels import EMOTIONS, Emotion
 from engines.manifest import Modality
 from engines.opinion import Opinion
-from engines.preprocess import text
-from engines.prosody import UNITS, prosody
 from engines.quality import Quality
 from engines.verdict import Judgement, Policy
-from engines.window import FACE_PX, FaceWindow, TextWindow, VoiceWindow, Window
 
 Source = Modality | Literal["trust"]
 
@@ -43,18 +36,6 @@ LEANINGS: Final[Mapping[str, tuple[frozenset[Emotion], frozenset[Emotion]]]] = M
 )
 """What more, and what less, of a measure than usual speaks for: where most studies agree in
 Juslin and Laukka (2003), Psychological Bulletin 129, table 7; surprise is ours."""
-
-BANDS: Final = ("upper", "middle", "lower")
-"""Thirds of a face crop: brows and eyes, nose and cheeks, mouth and chin."""
-_LEAST_PICTURES: Final = 6
-"""Of these, a third is a moment."""
-_MOST_WORDS: Final = 8
-_FUNCTION_WORDS: Final = (
-    "a an the and or of to in on at is are was were be am it its this that i you he she we they"
-    " my your his her our their me him them us do does did have has had with for as so"
-)
-_ASIDE: Final = frozenset(_FUNCTION_WORDS.split())
-"""Words that are not left out to see what they do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,68 +68,6 @@ class Clue:
         return True if emotion in more else False if emotion in less else None
 
 
-def of(window: Window, answer: Answer, engine: Engine) -> list[Clue]:
-    """Return the clues of a window that an engine has answered; asks it about parts of it."""
-    match window:
-        case FaceWindow():
-            return of_face(window, answer, engine)
-        case VoiceWindow():
-            return of_voice(window, answer)
-        case TextWindow():
-            return of_words(window, answer, engine)
-
-
-def of_face(window: FaceWindow, answer: Answer, engine: Engine) -> list[Clue]:
-    """Return what leads in how many pictures, when and where in the face, and how heads move."""
-    emotion, rows = _leading(answer), answer.rows.projected
-    best = EMOTIONS.index(emotion)
-    led = 100 * float((rows.argmax(axis=1) == best).mean())
-    found = [_clue("face.expression", led, "%", window, emotion=emotion)]
-    if len(rows) >= _LEAST_PICTURES:
-        half = len(rows) // 2
-        change = float(rows[half:, best].mean() - rows[:half, best].mean())
-        found.append(_clue("face.course", change, "probability", window, emotion=emotion))
-        found.append(_moment("face.moment", window, answer, _thirds(len(rows))))
-    found += _bands(window, answer, engine)
-    if window.turns is not None and len(window.turns) > 1:
-        found.append(_clue("face.turning", float(window.turns.std()), "eye distances", window))
-    if window.sizes_px is not None and len(window.sizes_px) > 1:
-        nearer = 100 * (float(window.sizes_px[-1]) / float(window.sizes_px[0]) - 1)
-        found.append(_clue("face.nearing", nearer, "%", window))
-    return found
-
-
-def of_voice(window: VoiceWindow, answer: Answer) -> list[Clue]:
-    """Return what is heard in it, when most, and what `prosody` measures."""
-    emotion, count = _leading(answer), len(answer.rows.uncertainty)
-    sure = float(answer.opinion.projected[EMOTIONS.index(emotion)])
-    found = [_clue("voice.sound", sure, "probability", window, emotion=emotion)]
-    if count > 1:
-        single = [slice(n, n + 1) for n in range(count)]
-        found.append(_moment("voice.moment", window, answer, single))
-    measured = prosody(window).items()
-    return found + [_clue(f"voice.{name}", value, UNITS[name], window) for name, value in measured]
-
-
-def of_words(window: TextWindow, answer: Answer, engine: Engine) -> list[Clue]:
-    """Return what the words say, and how much less without each of those that say most."""
-    emotion = _leading(answer)
-    sure = float(answer.opinion.projected[EMOTIONS.index(emotion)])
-    found = [_clue("text.words", sure, "probability", window, emotion=emotion)]
-    spoken = window.text.split()
-    asked = [n for n, word in enumerate(spoken) if _bare(word) not in _ASIDE and _bare(word)]
-    asked = asked[:_MOST_WORDS] if len(spoken) > 1 else []
-    without = [replace(window, text=" ".join(spoken[:n] + spoken[n + 1 :])) for n in asked]
-    told = [each for each in zip(asked, without, strict=True) if text.words(each[1].text)]
-    opinions = engine.judge_all([each for _, each in told])
-    for (n, _), opinion in zip(told, opinions, strict=True):
-        drop = sure - float(opinion.projected[EMOTIONS.index(emotion)])
-        found.append(
-            _clue(f"text.word.{n + 1}", drop, "probability", window, emotion, _bare(spoken[n]))
-        )
-    return found
-
-
 def of_trust(
     judgement: Judgement,
     opinions: Mapping[Modality, Opinion],
@@ -167,7 +86,7 @@ def of_trust(
 
     def clue(name: str, value: float, about: Emotion | None = None, word: str = "") -> Clue:
         return Clue(
-            f"trust.{name}", "trust", _round(value), "probability", *span_s, None, about, word
+            f"trust.{name}", "trust", thousandths(value), "probability", *span_s, None, about, word
         )
 
     found = [
@@ -194,88 +113,6 @@ def of_trust(
     return found
 
 
-def without(rows: Opinion, left_out: slice) -> Opinion:
-    """Return the opinion (K,) that rows (n, K) make together without some of them."""
-    kept = np.ones(len(rows.uncertainty), bool)
-    kept[left_out] = False
-    pairs = zip(rows.belief[kept], rows.uncertainty[kept], strict=True)
-    return averaging([Opinion(belief, uncertainty) for belief, uncertainty in pairs])
-
-
-def covered(crops: npt.NDArray[np.uint8], band: int) -> npt.NDArray[np.uint8]:
-    """Return crops (n, 48, 48) with one of `BANDS` covered by each crop's mean."""
-    third = FACE_PX // len(BANDS)
-    hidden = crops.copy()
-    mean = crops.mean(axis=(1, 2), keepdims=True).astype(np.uint8)
-    hidden[:, band * third : (band + 1) * third] = mean
-    return hidden
-
-
-def _bands(window: FaceWindow, answer: Answer, engine: Engine) -> list[Clue]:
-    """Return how much less the clearest picture says without each part of the face."""
-    emotion = _leading(answer)
-    best = EMOTIONS.index(emotion)
-    rows = answer.rows.projected[:, best]
-    clearest = int(rows.argmax())
-    crop = window.crops[clearest : clearest + 1]
-    at_s = _times_s(window, len(rows))[clearest]
-    hidden = [FaceWindow(at_s, at_s, covered(crop, band)) for band in range(len(BANDS))]
-    drops = [
-        float(rows[clearest] - opinion.projected[best]) for opinion in engine.judge_all(hidden)
-    ]
-    return [
-        Clue(f"face.{name}", "face", _round(drop), "probability", at_s, at_s, emotion=emotion)
-        for name, drop in zip(BANDS, drops, strict=True)
-    ]
-
-
-def _moment(
-    name: str, window: FaceWindow | VoiceWindow, answer: Answer, parts: Sequence[slice]
-) -> Clue:
-    """Return how much less is believed without the part without which least is."""
-    emotion = _leading(answer)
-    best = EMOTIONS.index(emotion)
-    own = float(answer.opinion.projected[best])
-    drops = [own - float(without(answer.rows, part).projected[best]) for part in parts]
-    most = int(np.argmax(drops))
-    edges_s = np.linspace(window.start_s, window.end_s, len(answer.rows.uncertainty) + 1)
-    start_s, end_s = (float(edges_s[at]) for at in (parts[most].start, parts[most].stop))
-    shown = _clue(name, drops[most], "probability", window, emotion=emotion)
-    return replace(shown, start_s=_round(start_s), end_s=_round(end_s))
-
-
-def _thirds(count: int) -> list[slice]:
-    edges = [round(count * n / 3) for n in range(4)]
-    return [slice(start, stop) for start, stop in pairwise(edges)]
-
-
-def _times_s(window: FaceWindow, count: int) -> list[float]:
-    """Return when pictures were taken, as if evenly."""
-    return [_round(float(s)) for s in np.linspace(window.start_s, window.end_s, count)]
-
-
-def _leading(answer: Answer) -> Emotion:
-    return EMOTIONS[int(answer.opinion.projected.argmax())]
-
-
-def _clue(
-    name: str,
-    value: float,
-    unit: str,
-    window: FaceWindow | VoiceWindow | TextWindow,
-    emotion: Emotion | None = None,
-    word: str = "",
-) -> Clue:
-    source: Source = "face" if name.startswith("face") else "voice"
-    if isinstance(window, TextWindow):
-        source = "text"
-    start_s, end_s = _round(window.start_s), _round(window.end_s)
-    return Clue(name, source, _round(value), unit, start_s, end_s, None, emotion, word)
-
-
-def _bare(word: str) -> str:
-    return word.strip(".,;:!?\"'()[]…-").lower()
-
-
-def _round(value: float) -> float:
+def thousandths(value: float) -> float:
+    """Return a number as clues have it."""
     return round(value, 3) + 0.0  # never -0.0

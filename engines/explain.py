@@ -11,13 +11,14 @@ from functools import cache
 from importlib import resources
 from typing import Final, Literal
 
-from engines.clues import BANDS, LEANINGS, NOTABLE_Z, Clue
+from engines.clues import LEANINGS, NOTABLE_Z, Clue
+from engines.examine import BANDS
 from engines.labels import Emotion
 from engines.lexicon import Label, labels
 from engines.opinion import Opinion
 from engines.verdict import MODALITIES, Verdict
 
-_TELLING: Final = 0.05
+TELLING: Final = 0.05
 """A part without which so much less is believed is worth a word."""
 _CHANGED: Final = 0.15
 _DISAGREE: Final = 0.3
@@ -71,7 +72,7 @@ class _Writer:
         seen = self._seen_and_heard()
         if seen:
             yield seen
-        if words := self._words(bool(seen)):
+        if words := self._words():
             yield words
         yield self._trust(verdict.emotion, verdict.reason.value)
 
@@ -91,10 +92,10 @@ class _Writer:
     def _face_details(self) -> Iterator[str]:
         bands = [clue for name in BANDS if (clue := self._clues.get(f"face.{name}"))]
         most = max(bands, key=lambda clue: clue.value, default=None)
-        if most and most.value >= _TELLING:
+        if most and most.value >= TELLING:
             yield self._about(most.id, most.id)
         moment = self._clues.get("face.moment")
-        if moment and moment.value >= _TELLING:
+        if moment and moment.value >= TELLING:
             yield self._about(moment.id, moment.id)
         course = self._clues.get("face.course")
         if course and abs(course.value) >= _CHANGED:
@@ -108,7 +109,7 @@ class _Writer:
             return ""
         parts = [sounds]
         moment = self._clues.get("voice.moment")
-        if moment and moment.value >= _TELLING:
+        if moment and moment.value >= TELLING:
             parts.append(self._about(moment.id, moment.id))
         if unusual := list(self._unusual()):
             parts.append(self._phrases["voice.usual"].format(list=self._both(unusual)))
@@ -124,20 +125,29 @@ class _Writer:
         for clue in sorted(notable, key=lambda clue: -abs(clue.z or 0.0))[:2]:
             yield self._about(clue.id, f"{clue.id}.{'up' if (clue.z or 0.0) > 0 else 'down'}")
 
-    def _words(self, after: bool) -> str:
+    def _stance(self, words: Clue) -> str:
+        """Return the phrase for how words stand to what is seen and heard."""
+        others = {
+            kind: clue.emotion
+            for kind, name in (("face", "face.expression"), ("voice", "voice.sound"))
+            if (clue := self._clues.get(name))
+        }
+        if not others:
+            return "words alone"
+        if len(set(others.values())) == 1:
+            same = words.emotion in others.values()
+            return "words confirm" if same else "words contradict"
+        sides = [kind for kind, emotion in others.items() if emotion == words.emotion]
+        return f"words side {sides[0]}" if sides else "words differ"
+
+    def _words(self) -> str:
         words = self._clues.get("text.words")
         if not words:
             return ""
-        others = {
-            clue.emotion
-            for name in ("face.expression", "voice.sound")
-            if (clue := self._clues.get(name))
-        }
-        how = "words confirm" if words.emotion in others else "words contradict"
-        said = [self._about(words.id, how if after else "words alone")]
+        said = [self._about(words.id, self._stance(words))]
         asked = [clue for clue in self._clues.values() if clue.id.startswith("text.word.")]
         most = max(asked, key=lambda clue: clue.value, default=None)
-        if most and most.value >= _TELLING and most.word:
+        if most and most.value >= TELLING and most.word:
             said.append(self._about(most.id, "word"))
         return self._listed(said)
 
@@ -154,7 +164,7 @@ class _Writer:
             )
         if len(shares) > 1:
             kind = max(shares, key=lambda kind: shares[kind].value)
-            if shares[kind].value >= _TELLING:
+            if shares[kind].value >= TELLING:
                 parts.append(self._phrases["decided"].format(what=self._phrases[kind]))
                 self.cited.append(shares[kind].id)
         left = self._clues.get("trust.open")

@@ -7,16 +7,19 @@ from engines import clues
 from engines.baseline import Baselines
 from engines.explain import explain as say_why
 from streamer.flow import Judged
+from streamer.worker import Worker
 
 
-async def explain(judged: AsyncIterator[Judged], *, words: bool) -> AsyncIterator[Judged]:
+async def explain(
+    judged: AsyncIterator[Judged], worker: Worker, *, words: bool
+) -> AsyncIterator[Judged]:
     """Compare each window with how its person usually is, and say why it is judged so, in order.
 
     ``words`` says whether what was said may be repeated.
     """
     baselines = Baselines()
     async for each in judged:
-        yield _explained(each, baselines, words=words)
+        yield await worker.run(_explained, each, baselines, words=words)
 
 
 def _explained(each: Judged, baselines: Baselines, *, words: bool) -> Judged:

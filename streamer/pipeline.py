@@ -49,4 +49,4 @@ def events(
         updates, in_step = config.transcript.updates, transcriber.patience_s is None
         recognised = add_words(recognised, panel, worker, batcher, updates=updates, in_step=in_step)
     judged = fuse(recognised)
-    return announce(explain(judged, words=config.transcript.publish), announcer)
+    return announce(explain(judged, worker, words=config.transcript.publish), announcer)
