@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,12 @@ EXPLANATIONS = json.loads((ROOT / "docs/explanations.schema.json").read_text())
 def chat() -> Iterator[ChatServer]:
     with serving(as_measured) as server:
         yield server
+
+
+def narrator(url: str) -> Narrator:
+    """One that does not leave an endpoint in trouble alone."""
+    model = LanguageModel(Settings(url=url, model=MODEL))
+    return Narrator(model, 8, delays=lambda: repeat(0.0))
 
 
 def explanation(n: int = 0) -> ExplanationEvent:
@@ -107,13 +114,11 @@ async def test_a_node_counts_what_comes_of_asking(clip: Path, chat: ChatServer) 
     replies = iter([Reply(status=500)])
     chat.answer = lambda body: next(replies, None) or as_measured(body)
     node, events = await node_of(door=str(clip)), Events()
-    settings = Settings(url=chat.url, model=MODEL)
-    model = await asyncio.to_thread(LanguageModel, settings)
-    node.narrator = Narrator(model, 8, delays=lambda: iter([0.0]))
+    node.narrator = await asyncio.to_thread(narrator, chat.url)
     page = generate_latest(node.metrics._registry).decode()
     assert "credence_explanations_total{" not in page
     await node.run(events, None)
-    reading = node.metrics.reading()
+    reading = await asyncio.to_thread(node.metrics.reading)
     counted = reading.by("result", "credence_explanations_total", camera="door")
     assert counted["refused"] == 1
     assert counted["accepted"] == len(events.explanations) > 0

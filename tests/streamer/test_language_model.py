@@ -145,7 +145,7 @@ async def test_a_model_that_obeys_what_somebody_said_is_not_published(
 
 
 async def test_nobody_there_is_said_once() -> None:
-    run = Run(f"http://127.0.0.1:{free_port()}/v1")
+    run = await asyncio.to_thread(Run, f"http://127.0.0.1:{free_port()}/v1")
     with capture_logs() as logs:
         await run.about(explained_event(n=1), explained_event(n=2))
     assert run.results == {"unreachable": 2}
