@@ -20,6 +20,8 @@ from engines.verdict import MODALITIES, Verdict
 
 TELLING: Final = 0.05
 """A part without which so much less is believed is worth a word."""
+_SURE: Final = 0.4
+"""A voice that is less probably of any one emotion may sound so."""
 _CHANGED: Final = 0.15
 _DISAGREE: Final = 0.3
 _OPEN: Final = 0.5
@@ -104,7 +106,9 @@ class _Writer:
             )
 
     def _voice(self) -> str:
-        sounds = self._about("voice.sound", "voice sounds")
+        sound = self._clues.get("voice.sound")
+        sure = sound is not None and sound.value >= _SURE
+        sounds = self._about("voice.sound", "voice sounds" if sure else "voice may sound")
         if not sounds:
             return ""
         parts = [sounds]

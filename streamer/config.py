@@ -17,7 +17,7 @@ from pydantic import (
 
 from engines.gpu import device_named
 from streamer import addresses
-from streamer.config_outputs import LanguageModel, Metrics, Mqtt, Spool
+from streamer.config_outputs import LanguageModel, Metrics, Mqtt, Spool, Store
 from streamer.section import Real, Section, TopicLevel, Whole
 from streamer.settings import Clash, ConfigError, PathUnless, read
 
@@ -31,6 +31,7 @@ __all__ = [
     "Metrics",
     "Mqtt",
     "Spool",
+    "Store",
     "Transcript",
     "Vad",
     "Video",
@@ -73,6 +74,8 @@ class Camera(Section):
     things, `lavfi:` and a description of FFmpeg's. Never shown."""
     transport: Literal["tcp", "udp"] = "tcp"
     """How RTSP carries media. `udp` where a camera offers nothing else."""
+    enabled: bool = True
+    """Whether it is looked at. One that is not stands in topics and stats as `disabled`."""
 
     @property
     def address(self) -> addresses.Address:
@@ -197,6 +200,7 @@ class Config(Section):
     language_model: LanguageModel | None = None
     mqtt: Mqtt | None = None
     spool: Spool = Spool()
+    store: Store = Store()
     metrics: Metrics = Metrics()
 
     @field_validator("cameras")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import aiomqtt
 from aiomqtt import ProtocolVersion
@@ -15,6 +16,7 @@ from streamer.handover import Handover
 from streamer.link import plain_reason
 from streamer.live import CameraError, Live
 from streamer.narrator import Model, UnansweredError
+from streamer.sinks.store_file import StoreError, StoreFile
 
 PATIENCE_S = 8.0
 """How long a camera, a broker or a language model may take to show that it works."""
@@ -22,7 +24,7 @@ PATIENCE_S = 8.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found of one camera, broker or language model."""
+    """What was found of one camera, broker, language model or file."""
 
     good: bool
     sentence: str
@@ -46,6 +48,8 @@ async def probe_all(
 
 async def probe_camera(camera: Camera, patience_s: float = PATIENCE_S) -> Finding:
     """Connect to a camera until pictures and sound, as far as it has them, have come."""
+    if not camera.enabled:
+        return Finding(True, f"camera {camera.name}: disabled")
     source = Live(camera.name, camera.address, Sampling(0.4, 64), patience_s)
     # A connection that hangs ends itself a little earlier, and knows why.
     try:
@@ -104,3 +108,12 @@ async def probe_model(model: Model, patience_s: float = PATIENCE_S) -> Finding:
         some = ", ".join(sorted(offered)[:5]) or "none"
         return Finding(False, f"{here}: it has no {model.name!r}; it has {some}")
     return Finding(True, f"{here}: answers, and has {model.name}")
+
+
+def probe_store(path: Path) -> Finding:
+    """Try whether events could be kept in a file. Blocks."""
+    try:
+        StoreFile.probe(path)
+    except StoreError as error:
+        return Finding(False, f"store {error}")
+    return Finding(True, f"store {path}: events can be kept there")

@@ -21,6 +21,7 @@ from streamer.narrator import Narrator
 from streamer.progress import Advance, no_bars
 from streamer.sinks.fanout import Output, Sinks
 from streamer.sinks.mqtt import MqttSink
+from streamer.sinks.store import Store
 from streamer.source import Recording, UnreadableError
 from streamer.worker import Worker
 
@@ -47,6 +48,7 @@ class Replay:
         output: Output,
         mqtt: MqttSink | None = None,
         advance: Advance = no_bars,
+        store: Store | None = None,
         narrator: Narrator | None = None,
     ) -> list[UnreadableError]:
         """Replay recordings one after the other, each as a camera of its own name.
@@ -55,7 +57,7 @@ class Replay:
         Returns the errors of those that could not be read; the others are not disturbed.
         """
         with closing(Worker("engines")) as engines, closing(Worker("output")) as writer:
-            sinks = Sinks(output, mqtt, writer, narrator=narrator)
+            sinks = Sinks(output, mqtt, writer, store, narrator=narrator)
             if mqtt is None:
                 return await self._narrated(files, engines, sinks, advance)
             async with asyncio.TaskGroup() as group:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engines.mentions import FEATURES, Weights, labels_in, mentioned
+from engines.mentions import FEATURES, Weights, fitted, labels_in, mentioned
 from train.open_vocabulary import Labels, on_wheels, read_labels
 from train.wheels import Wheel, WordsError, read_wheels
 
@@ -128,6 +128,18 @@ def read_texts(path: Path) -> dict[str, str]:
             return {row["name"]: row["english"] or "" for row in csv.DictReader(lines)}
     except (OSError, UnicodeDecodeError, csv.Error, KeyError) as error:
         raise WordsError(path, "it needs the columns name and english") from error
+
+
+def label_texts(texts: Path, output: Path) -> None:
+    """Write a CSV with the columns name and openset: the words that each text means."""
+    found = [(name, _words(text, fitted())) for name, text in read_texts(texts).items()]
+    try:
+        with output.open("w", encoding="utf-8", newline="") as lines:
+            rows = csv.writer(lines)
+            rows.writerow(["name", "openset"])
+            rows.writerows((name, repr(words)) for name, words in found)
+    except OSError as error:
+        raise WordsError(output, error.strerror or str(error)) from error
 
 
 def _words(text: str, weights: Weights) -> list[str]:

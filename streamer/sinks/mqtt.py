@@ -1,7 +1,6 @@
 """Events to an MQTT broker. `docs/mqtt.md` is for readers."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,19 +11,18 @@ import structlog
 
 from streamer.broker import Broker, Client, RefusedError
 from streamer.event import EmotionEvent
-from streamer.explanation import ExplanationEvent
 from streamer.link import Link, backoff
 from streamer.sinks.home_assistant import HomeAssistant, TrustedEvent
+from streamer.sinks.newest import Newest
 from streamer.sinks.outbox import Letter, MemoryOutbox, Outbox
 from streamer.spoken import Spoken
 from streamer.topics import (
     AVAILABILITY,
     DISCOVERY,
+    ENABLED,
     EVENT,
-    EXPLANATION,
     STATE,
     STATUS,
-    SWAPPED,
     TRANSCRIPT,
     TRUSTED,
     Topic,
@@ -33,11 +31,17 @@ from streamer.topics import (
 _ONLINE: Final = b"online"
 _OFFLINE: Final = b"offline"
 _COMMANDS: Final = 16
-"""So many commands, and so many answers, wait; more are dropped."""
-_EXPLANATIONS: Final = 64
-"""So many wait; of more the oldest are dropped."""
+"""So many commands wait; more are dropped."""
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What somebody told the node."""
+
+    topic: str
+    payload: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +73,16 @@ class MqttSink:
         self._link = Link(broker, will=will, delays=delays)
         self._outbox = MemoryOutbox() if outbox is None else outbox
         self._cameras: set[str] = set()
+        self._gone: set[str] = set()
         self._retained: dict[str, _Retained] = {}
         self._unsaid: dict[str, None] = {}
         self._told_home: dict[str, int] = {}
         self._partials: dict[str, Spoken] = {}
-        self._commands: dict[str, asyncio.Queue[bytes]] = {}
-        self._answers: deque[tuple[str, bytes]] = deque(maxlen=_COMMANDS)
-        self._explanations: deque[ExplanationEvent] = deque(maxlen=_EXPLANATIONS)
+        self._commands: dict[str, asyncio.Queue[Command]] = {}
+        self._once = Newest()
         self._something_to_say = asyncio.Event()
         self._closing = False
         self._stopped = asyncio.Event()
-        if home:
-            self._announce(home.devices)
 
     @property
     def waiting(self) -> int:
@@ -125,11 +127,6 @@ class MqttSink:
         self._partials[spoken.camera] = spoken
         self._something_to_say.set()
 
-    def explain(self, event: ExplanationEvent) -> None:
-        """Take a later explanation. Only the newest wait for a broker."""
-        self._explanations.append(event)
-        self._something_to_say.set()
-
     async def status(self, camera: str, online: bool, why: str = "") -> None:
         """Say whether a camera works, and what is wrong with it, in one sentence.
 
@@ -139,18 +136,37 @@ class MqttSink:
         state = _ONLINE if online else _OFFLINE
         self._retain(camera, "status", state + f": {why}".encode() if why else state, STATUS)
 
+    def enlist(self, camera: str, enabled: bool) -> None:
+        """Say that there is a camera, and whether it is enabled."""
+        self._gone.discard(camera)
+        self._retain(camera, "enabled", b"ON" if enabled else b"OFF", ENABLED)
+        if self._home:
+            self._announce(self._home.add(camera))
+
+    def forget(self, camera: str) -> None:
+        """Take back what is retained of a camera that is no more."""
+        self._cameras.discard(camera)
+        self._gone.add(camera)
+        for leaf, of in (("status", STATUS), ("state", STATE), ("enabled", ENABLED)):
+            self._retain(camera, leaf, b"", of)
+        if self._home:
+            self._announce(self._home.remove(camera))
+
     def retain(self, payload: bytes, of: Topic) -> None:
         """Keep JSON on a topic of the node itself; while the broker is away only the newest."""
         self._keep(self.broker.topic(self._node, of.name), _Retained(payload, of))
 
-    def commands(self, *levels: str) -> "asyncio.Queue[bytes]":
-        """Return where the messages on a topic of this node will be put; before `run`."""
+    def commands(self, *levels: str) -> "asyncio.Queue[Command]":
+        """Return where the messages on a topic of this node will be put; before `run`.
+
+        A level may be `+`, which is any.
+        """
         topic = self.broker.topic(self._node, *levels)
         return self._commands.setdefault(topic, asyncio.Queue(_COMMANDS))
 
-    def answer(self, payload: bytes, *levels: str) -> None:
+    def once(self, payload: bytes, of: Topic, *levels: str) -> None:
         """Publish JSON once on a topic of this node. Only the newest wait for a broker."""
-        self._answers.append((self.broker.topic(self._node, *levels), payload))
+        self._once.put(self.broker.topic(self._node, *levels), payload, of.delivery)
         self._something_to_say.set()
 
     async def close(self) -> None:
@@ -191,19 +207,19 @@ class MqttSink:
         """
         async for message in client.messages:
             topic = str(message.topic)
-            if commands := self._commands.get(topic):
-                self._take_command(commands, message)
+            if commands := next(filter(message.topic.matches, self._commands), None):
+                self._take_command(self._commands[commands], message)
             elif topic != self._availability and self._home:
                 self._announce(self._home.answer(topic, message.payload, message.retain))
             elif message.payload == _OFFLINE and not self._closing:
                 await client.send(self._availability, _ONLINE, AVAILABILITY.delivery)
 
-    def _take_command(self, commands: "asyncio.Queue[bytes]", message: aiomqtt.Message) -> None:
+    def _take_command(self, commands: "asyncio.Queue[Command]", message: aiomqtt.Message) -> None:
         # A retained one would be obeyed again after each connection.
         if message.retain or commands.full() or not isinstance(message.payload, bytes):
             log.warning("a command by the broker was ignored", retained=message.retain)
         else:
-            commands.put_nowait(message.payload)
+            commands.put_nowait(Command(str(message.topic), message.payload))
 
     async def _send_events(self, client: Client) -> None:
         """Keep events in flight until the sink is closed and all are acknowledged."""
@@ -220,7 +236,7 @@ class MqttSink:
             self._partials.pop(letter.camera, None)
             await self._send_spoken(client, letter.camera, letter.spoken)
         await self._outbox.acknowledge(number)
-        if letter.state:
+        if letter.state and letter.camera not in self._gone:
             self._retain(letter.camera, "state", letter.state, STATE)
 
     async def _tell_home(self, client: Client, letter: Letter) -> None:
@@ -258,20 +274,10 @@ class MqttSink:
             await self._something_to_say.wait()
             self._something_to_say.clear()
             await self._say(client)
-            while self._answers:
-                await client.send(*self._answers.popleft(), SWAPPED.delivery)
-            await self._explain(client)
+            await self._once.send(client)
             while self._partials:
                 camera, spoken = self._partials.popitem()
                 await self._send_spoken(client, camera, spoken.model_dump_json().encode())
-
-    async def _explain(self, client: Client) -> None:
-        while self._explanations:
-            event = self._explanations[0]
-            topic = self.broker.topic(self._node, event.subject, "explanation")
-            await client.send(topic, event.model_dump_json().encode(), EXPLANATION.delivery)
-            if self._explanations[0] is event:  # else it made room meanwhile
-                self._explanations.popleft()
 
     async def _say(self, client: Client) -> None:
         while self._unsaid:
@@ -285,6 +291,6 @@ class MqttSink:
     async def _take_leave(self, client: Client) -> None:
         for camera in self._cameras:
             self._retain(camera, "status", _OFFLINE, STATUS)
-        await self._explain(client)
+        await self._once.send(client)
         await self._say(client)
         await client.send(self._availability, _OFFLINE, AVAILABILITY.delivery)

@@ -19,6 +19,8 @@ from streamer.grounding import Question
 from streamer.language_model import LanguageModel
 from streamer.narrator import Narrator
 from streamer.sinks.mqtt import MqttSink
+from streamer.sinks.newest import WAITING
+from streamer.topics import EXPLANATION
 from tests.media import DATA, SMALL_WHISPER
 from tests.streamer.broker import free_port, listening, running
 from tests.streamer.chat import KEY, MODEL, ChatServer, Reply, as_measured, serving
@@ -50,6 +52,10 @@ def explanation(n: int = 0) -> ExplanationEvent:
     assert asked is not None
     said = {"text": "As measured.", "cited": ["voice.sound"], "labels": ["happy"]}
     return asked.checked(json.dumps(said), MODEL, BEGAN)
+
+
+def tell(sink: MqttSink, n: int = 0) -> None:
+    sink.once(explanation(n).model_dump_json().encode(), EXPLANATION, "door", "explanation")
 
 
 def told(stdout: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -129,7 +135,7 @@ async def test_an_explanation_reaches_a_subscriber_byte_for_byte(broker: Broker)
     sink = MqttSink(broker, "lab")
     topic = f"{broker.prefix}/lab/door/explanation"
     async with listening(broker, topic, qos=1) as client, running(sink.run()):
-        sink.explain(explanation())
+        tell(sink)
         message = await anext(client.messages)
     assert message.payload == explanation().model_dump_json().encode()
     assert (message.qos, message.retain) == (1, False)
@@ -141,8 +147,8 @@ async def test_an_explanation_reaches_a_subscriber_byte_for_byte(broker: Broker)
 
 async def test_the_newest_wait_for_a_broker_and_are_sent_before_leave(broker: Broker) -> None:
     sink = MqttSink(broker, "lab")
-    for n in range(70):
-        sink.explain(explanation(n))
+    for n in range(WAITING + 6):
+        tell(sink, n)
     seen = []
     async with listening(broker, f"{broker.prefix}/lab/#", qos=1) as client, running(sink.run()):
         await sink.close()
@@ -152,4 +158,4 @@ async def test_the_newest_wait_for_a_broker_and_are_sent_before_leave(broker: Br
             if str(message.topic).endswith("/explanation"):
                 assert isinstance(message.payload, bytes)
                 seen.append(ExplanationEvent.model_validate_json(message.payload).data.window_id)
-    assert list(dict.fromkeys(seen)) == [f"door{n:06}" for n in range(6, 70)]
+    assert list(dict.fromkeys(seen)) == [f"door{n:06}" for n in range(6, WAITING + 6)]
