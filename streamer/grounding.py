@@ -101,7 +101,7 @@ class Question:
             "labels": self.words,
         }
         if transcript := self.event.data.transcript:
-            sent["said"] = (transcript.english or transcript.text)[:_MOST_SAID]
+            sent["said"] = _quoted(transcript.english or transcript.text)[:_MOST_SAID]
         return json.dumps(sent, ensure_ascii=False)
 
     @property
@@ -229,9 +229,15 @@ def _sent(clue: Clue) -> dict[str, Any]:
         "end_s": _rounded(clue.end_s, 1),
         "z": None if clue.z is None else _rounded(clue.z, 1),
         "emotion": clue.emotion,
-        "word": clue.word,
+        "word": clue.word and _quoted(clue.word),
     }
     return {key: value for key, value in shown.items() if value is not None}
+
+
+def _quoted(said: str) -> str:
+    """Return words without what is never spoken: a model may take `<|…|>` or `[INST]` for its own
+    marks, wherever they stand."""
+    return re.sub(r"[^\w\s.,;:!?'’\"()%&$€+-]", " ", said)
 
 
 def _rounded(value: float, digits: int) -> float:

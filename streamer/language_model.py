@@ -174,9 +174,10 @@ def _said(status: int) -> str:
 
 def _rest_s(retry_after: str | None) -> float:
     try:
-        return min(max(float(retry_after or 0), 0.0), _LONGEST_REST_S)
+        seconds = float(retry_after or 0)
     except ValueError:  # a date
         return 0.0
+    return min(seconds, _LONGEST_REST_S) if seconds > 0 else 0.0  # it may be nan
 
 
 def _reason(error: Exception) -> str:
