@@ -80,12 +80,6 @@ class Metrics:
             ["camera", "phase", "trusted"],
             registry=all_,
         )
-        self.explanations = Counter(
-            "credence_explanations",
-            "What came of events that a language model was to explain.",
-            ["camera", "result"],
-            registry=all_,
-        )
         self.age = Histogram(
             "credence_event_age_seconds",
             "From the end of a window to its event being taken by every output.",
@@ -101,19 +95,17 @@ class Metrics:
             registry=all_,
         )
         self.cameras = {name: CameraMetrics(name, self) for name in cameras}
-        self._results: tuple[str, ...] = ()
 
     def add(self, camera: str) -> None:
         """Count for a camera, from 0 unless it is counted for already."""
         if camera not in self.cameras:
             self.cameras[camera] = CameraMetrics(camera, self)
-            self._follow_model(camera)
 
     def remove(self, camera: str) -> None:
         """Forget a camera."""
         del self.cameras[camera]
         counted = (self.reconnects, self.dropped, self.windows, self.events, self.age)
-        for metric in (self.up, self.skew, *counted, self.explanations):
+        for metric in (self.up, self.skew, *counted):
             metric.remove_by_labels({"camera": camera})
 
     def follow(
@@ -132,27 +124,18 @@ class Metrics:
         )
         outbox.set_function(waiting)
         says = "Events that never reach the broker."
-        self._registry.register(_Lost("credence_events_lost", says, lost))
-
-    def follow_model(self, results: Iterable[str]) -> None:
-        """Also tell what comes of asking a language model, where one is configured."""
-        self._results = tuple(results)
-        for camera in self.cameras:
-            self._follow_model(camera)
-
-    def explained(self, camera: str, result: str) -> None:
-        """An event was explained by a language model, or was not."""
-        if camera in self.cameras:
-            self.explanations.labels(camera, result).inc()
-
-    def _follow_model(self, camera: str) -> None:
-        for result in self._results:  # from 0, as all others
-            self.explanations.labels(camera, result)
+        self._registry.register(_Counted("credence_events_lost", says, lost))
 
     def follow_store(self, lost: Callable[[], Mapping[str, int]]) -> None:
         """Also tell how a store is doing, where one is configured."""
         says = "Events that are not in the store although they are not too old for it."
-        self._registry.register(_Lost("credence_events_unstored", says, lost))
+        self._registry.register(_Counted("credence_events_unstored", says, lost))
+
+    def follow_model(self, results: Callable[[], "Counts"]) -> None:
+        """Also tell what comes of asking a language model, by camera and result."""
+        says = "What came of events that a language model was to explain."
+        labels = "camera", "result"
+        self._registry.register(_Counted("credence_explanations", says, results, labels))
 
     def timed(self, ensemble: Ensemble) -> Ensemble:
         """Have the calls of an ensemble's engines timed; those that are already stay the same."""
@@ -173,17 +156,24 @@ class Metrics:
         return Reading([sample for each in self._registry.collect() for sample in each.samples])
 
 
-class _Lost(Collector):
+Counts = Mapping[str, int] | Mapping[tuple[str, str], int]
+"""By the value of one label, or of two."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted(Collector):
     """Counted elsewhere, read here."""
 
-    def __init__(self, name: str, says: str, lost: Callable[[], Mapping[str, int]]) -> None:
-        self._name, self._says, self._lost = name, says, lost
+    name: str
+    says: str
+    counts: Callable[[], Counts]
+    labels: tuple[str, ...] = ("reason",)
 
     def collect(self) -> Iterable[Metric]:
-        lost = CounterMetricFamily(self._name, self._says, labels=["reason"])
-        for reason, count in self._lost().items():
-            lost.add_metric([reason], count)
-        return [lost]
+        counted = CounterMetricFamily(self.name, self.says, labels=self.labels)
+        for values, count in self.counts().items():
+            counted.add_metric([values] if isinstance(values, str) else values, count)
+        return [counted]
 
 
 @dataclass(frozen=True, slots=True)

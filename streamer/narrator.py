@@ -6,6 +6,7 @@ replay, the end.
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -64,10 +65,6 @@ class Model(Protocol):
         """Let go of what it holds."""
 
 
-Count = Callable[[str, Result], None]
-"""Told the camera, and what came of an event of it."""
-
-
 @dataclass(eq=False)
 class Narrator:
     """Asks a language model about final events, one at a time, oldest first."""
@@ -80,7 +77,8 @@ class Narrator:
     delays: Callable[[], Iterator[float]] = backoff
     """For how many seconds an endpoint in trouble is left alone."""
     clock: Callable[[], float] = time.monotonic
-    count: Count = lambda _camera, _result: None
+    results: Counter[tuple[str, Result]] = field(default_factory=Counter, init=False)
+    """What came of the events of each camera, by its name."""
     _questions: "asyncio.Queue[Question]" = field(init=False)
     _rest_until_s: float = field(default=0.0, init=False)
     _told: str = field(default="", init=False)
@@ -96,7 +94,7 @@ class Narrator:
         if question is None:
             return
         if self._questions.full() and not self.waits:
-            self.count(self._questions.get_nowait().event.subject, "dropped")
+            self.results[self._questions.get_nowait().event.subject, "dropped"] += 1
             self._questions.task_done()
         await self._questions.put(question)
 
@@ -121,26 +119,26 @@ class Narrator:
     ) -> None:
         camera = question.event.subject
         if self.clock() < self._rest_until_s:
-            self.count(camera, "paused")
+            self.results[camera, "paused"] += 1
             return
         try:
             answer = await self.model.answer(prompt(), question.content, question.schema)
             self._well()
             explained = question.checked(answer, self.model.name, datetime.now(UTC))
         except UnansweredError as error:
-            self.count(camera, error.result)
+            self.results[camera, error.result] += 1
             self._trouble(error)
         except RejectedError as error:
             # Without the answer, which may hold what was said.
             log.info(f"camera {camera}: an explanation was rejected", why=error.fault)
-            self.count(camera, error.fault)
+            self.results[camera, error.fault] += 1
         except Exception as error:  # a bug here is no reason to end the node
             # Without its text, which may hold what was said; a traceback would block.
             log.error("asking the language model failed", error=type(error).__name__)  # noqa: TRY400
-            self.count(camera, "malformed")
+            self.results[camera, "malformed"] += 1
         else:
             await put(explained)
-            self.count(camera, "accepted")
+            self.results[camera, "accepted"] += 1
 
     def _well(self) -> None:
         self._delays, self._told = self.delays(), ""

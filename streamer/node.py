@@ -120,8 +120,14 @@ class Node:
     def _narrating(self, group: asyncio.TaskGroup, sinks: Sinks) -> "asyncio.Task[None] | None":
         if self.narrator is None:
             return None
-        self.metrics.follow_model(RESULTS)
-        self.narrator.count = self.metrics.explained
+        counted = self.narrator.results
+        self.metrics.follow_model(
+            lambda: {
+                (camera, result): counted[camera, result]  # also of what has not come yet
+                for camera in list(self.metrics.cameras)
+                for result in RESULTS
+            }
+        )
         return group.create_task(self.narrator.run(sinks.explain), name="narrator")
 
     def _taken(self, event: EmotionEvent) -> None:

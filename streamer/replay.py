@@ -77,13 +77,14 @@ class Replay:
         """Do as `_all`, until what is explained later is, too."""
         if (narrator := sinks.narrator) is None:
             return await self._all(files, worker, sinks, advance)
-        results: Counter[str] = Counter()
-        narrator.count = lambda _, result: results.update([result])
         async with asyncio.TaskGroup() as group:
             narrating = group.create_task(narrator.run(sinks.explain), name="narrator")
             failed = await self._all(files, worker, sinks, advance)
             await narrator.finish()
             narrating.cancel()
+        results = Counter[str]()
+        for (_, result), count in narrator.results.items():
+            results[result] += count
         log.info("what came of asking the language model", **results)
         return failed
 

@@ -54,7 +54,7 @@ def test_operations_say_what_every_metric_means() -> None:
     metrics.follow(lambda: True, lambda: 0, lambda: {"size": 0})
     metrics.follow_store(lambda: {"size": 0})
     metrics.engine.labels("face")
-    metrics.explained("door", "accepted")
+    metrics.follow_model(lambda: {("door", "accepted"): 0})
     counted = {
         _counted(sample.name): tuple(sorted(sample.labels.keys() - {"le"}))
         for sample in metrics.reading().samples

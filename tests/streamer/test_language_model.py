@@ -4,7 +4,6 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import repeat
@@ -48,8 +47,10 @@ class Run:
             clock=lambda: 0.0,
         )
         self.came: list[ExplanationEvent] = []
-        self.results: Counter[str] = Counter()
-        self.narrator.count = lambda _, result: self.results.update([result])
+
+    @property
+    def results(self) -> dict[str, int]:
+        return {result: count for (_, result), count in self.narrator.results.items()}
 
     async def put(self, event: ExplanationEvent) -> None:
         self.came.append(event)
