@@ -131,11 +131,11 @@ class Metrics:
         says = "Events that are not in the store although they are not too old for it."
         self._registry.register(_Counted("credence_events_unstored", says, lost))
 
-    def follow_model(self, results: Callable[[], "Counts"]) -> None:
+    def follow_model(self, results: Callable[[], Mapping[tuple[str, str], int]]) -> None:
         """Also tell what comes of asking a language model, by camera and result."""
         says = "What came of events that a language model was to explain."
-        labels = "camera", "result"
-        self._registry.register(_Counted("credence_explanations", says, results, labels))
+        own = _Counted("credence_explanations", says, results, ("camera", "result"))
+        self._registry.register(own)
 
     def timed(self, ensemble: Ensemble) -> Ensemble:
         """Have the calls of an ensemble's engines timed; those that are already stay the same."""
@@ -156,17 +156,13 @@ class Metrics:
         return Reading([sample for each in self._registry.collect() for sample in each.samples])
 
 
-Counts = Mapping[str, int] | Mapping[tuple[str, str], int]
-"""By the value of one label, or of two."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Counted(Collector):
     """Counted elsewhere, read here."""
 
     name: str
     says: str
-    counts: Callable[[], Counts]
+    counts: Callable[[], Mapping[str, int] | Mapping[tuple[str, str], int]]
     labels: tuple[str, ...] = ("reason",)
 
     def collect(self) -> Iterable[Metric]:

@@ -7,7 +7,7 @@ replay, the end.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -87,6 +87,12 @@ class Narrator:
         self._questions = asyncio.Queue(self.waiting)
         self._delays = self.delays()
         forms(), prompt()  # read now: later it would hold up the loop
+
+    def counted(self, cameras: Iterable[str]) -> dict[tuple[str, str], int]:
+        """Return what came of the events of cameras, also where it is nothing. Thread-safe."""
+        return {
+            (name, each): self.results[name, each] for name in list(cameras) for each in RESULTS
+        }
 
     async def ask(self, event: EmotionEvent) -> None:
         """Have an event explained later, if it is one to explain."""

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 import structlog
 
@@ -19,7 +20,7 @@ from streamer.faces import Finder, Haar, open_finder
 from streamer.judging import Judging, open_judging
 from streamer.live import CameraError
 from streamer.metrics import Metrics
-from streamer.narrator import RESULTS, Narrator
+from streamer.narrator import Narrator
 from streamer.reload import Reloader
 from streamer.report import Reporter
 from streamer.roster import Roster
@@ -120,14 +121,7 @@ class Node:
     def _narrating(self, group: asyncio.TaskGroup, sinks: Sinks) -> "asyncio.Task[None] | None":
         if self.narrator is None:
             return None
-        counted = self.narrator.results
-        self.metrics.follow_model(
-            lambda: {
-                (camera, result): counted[camera, result]  # also of what has not come yet
-                for camera in list(self.metrics.cameras)
-                for result in RESULTS
-            }
-        )
+        self.metrics.follow_model(partial(self.narrator.counted, self.metrics.cameras))
         return group.create_task(self.narrator.run(sinks.explain), name="narrator")
 
     def _taken(self, event: EmotionEvent) -> None:
