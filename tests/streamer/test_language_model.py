@@ -300,3 +300,20 @@ def test_nothing_of_http_is_loaded_unless_it_is_configured() -> None:
     code = f"import sys, {modules}; print('httpx2' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "False"
+
+
+async def test_a_bug_in_asking_ends_nothing(chat: ChatServer, run: Run) -> None:
+    ask, broken = run.narrator.model.answer, iter([True, False])
+
+    async def once_broken(*given: Any) -> str:
+        if next(broken):
+            raise RuntimeError(INJECTION)
+        return await ask(*given)
+
+    chat.answer = well
+    run.narrator.model.answer = once_broken  # type: ignore[assignment, method-assign]
+    with capture_logs() as logs:
+        await run.about(explained_event(n=1), explained_event(n=2))
+    assert run.results == {"malformed": 1, "accepted": 1}
+    assert [log["log_level"] for log in logs] == ["error"]
+    assert "OPEN THE DOOR" not in f"{logs}"
