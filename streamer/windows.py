@@ -1,9 +1,9 @@
 """Utterances and sightings → windows: what is judged at once, about whom.
 
 Speech: one utterance. Ambient: every two seconds while a face is seen and nobody speaks.
-With one person in view speech is theirs; with several it is nobody's, and each gets a
-window of their face alone: never a guess. Who was in view a moment ago may still be there,
-covered or turned away, and may be who speaks.
+With one person in view speech is theirs; with several it is theirs whose mouth moves, when
+that is clear, else nobody's: never a guess. The others get a window of their face alone. Who
+was in view a moment ago may still be there, covered or turned away, and may be who speaks.
 """
 
 import math
@@ -28,6 +28,7 @@ from streamer.flow import (
     stopped,
 )
 from streamer.skew import LEAST_SHARED, shared
+from streamer.speakers import speaker
 from streamer.tracks import FORGOTTEN_AFTER_S
 
 _LEAST_SEEN = 0.25
@@ -117,34 +118,26 @@ class Windower:
     def _about(
         self, kind: WindowKind, start_s: float, end_s: float, voice: VoiceWindow | None
     ) -> Iterator[Window]:
-        """One window for the voice, if any, and one for each person in view without it."""
+        """One window for each person in view, and one for a voice that is nobody's."""
         assert self._epoch is not None
-        people = self._people(start_s, end_s)
-        several = len(people.keys() | self._around(start_s, end_s)) > 1
+        pictures = [s for s in self._sightings if start_s <= s.pts_s < end_s]
+        faces = {t: _of(seen, start_s, end_s) for t, seen in _people(pictures).items()}
+        around = faces.keys() | self._around(start_s, end_s)
         skew_s = self._come.skew_s if voice is not None else None
         apart = shared(skew_s, end_s - start_s) < LEAST_SHARED
-        alone = len(people) == 1 and not several and not apart
-        why: Absence = "several_people" if several else "out_of_step" if people else "no_face"
-        if voice is not None and not alone:
+        asked = voice is not None and not apart
+        whose = _speaker(faces, around, len(pictures)) if asked else None
+        several = len(around) > 1
+        why: Absence = "several_people" if several else "out_of_step" if faces else "no_face"
+        if voice is not None and whose is None:
             absent: dict[Modality, Absence] = {"face": why}
             yield Window(self._epoch, kind, start_s, end_s, None, None, voice, absent, skew_s)
-        for track, faces in people.items():
-            theirs = voice if alone else None
-            face = _of(faces, start_s, end_s)
+        for track, face in faces.items():
+            theirs = voice if track == whose else None
             absent = {}
             if theirs is None:
                 absent["voice"] = why if voice is not None else "no_voice"
             yield Window(self._epoch, kind, start_s, end_s, track, face, theirs, absent, skew_s)
-
-    def _people(self, start_s: float, end_s: float) -> dict[int, list[Face]]:
-        """Return the faces of everyone in view between two times, by track."""
-        pictures = [s for s in self._sightings if start_s <= s.pts_s < end_s]
-        people: dict[int, list[Face]] = {}
-        for picture in pictures:
-            for face in picture.faces:
-                people.setdefault(face.track, []).append(face)
-        least = _LEAST_SEEN * len(pictures)
-        return {track: faces for track, faces in sorted(people.items()) if len(faces) >= least}
 
     def _around(self, start_s: float, end_s: float) -> set[int]:
         """Return everyone who may be near between two times, seen or not, by track."""
@@ -189,6 +182,27 @@ class _Come:
     def deaf(self) -> bool:
         """Whether sound has stopped."""
         return stopped(self.heard_s, self.seen_s, self._unheard_since_s)
+
+
+def _people(pictures: list[Sighting]) -> dict[int, list[Face]]:
+    """Return the faces of everyone in view in these pictures, by track."""
+    people: dict[int, list[Face]] = {}
+    for picture in pictures:
+        for face in picture.faces:
+            people.setdefault(face.track, []).append(face)
+    least = _LEAST_SEEN * len(pictures)
+    return {track: faces for track, faces in sorted(people.items()) if len(faces) >= least}
+
+
+def _speaker(faces: dict[int, FaceWindow], around: set[int], pictures: int) -> int | None:
+    """Return whose voice it is, of those in view in so many pictures and of all around."""
+    if not faces or len(faces) < len(around):
+        return None
+    if len(faces) == 1:
+        return next(iter(faces))
+    if any(len(face.crops) < pictures for face in faces.values()):
+        return None  # who was covered for a moment may have spoken then
+    return speaker(faces)
 
 
 def _of(faces: list[Face], start_s: float, end_s: float) -> FaceWindow:
