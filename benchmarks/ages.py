@@ -46,8 +46,9 @@ def _closed_s(span: Span, after: tuple[Span, float] | None, config: Config) -> f
     if span.kind == "speech":
         silent_s = silenced_s(span.end_s, config.vad)
         goes_on = following and following.start_s < silent_s
-        cut = goes_on and following and following.kind == "speech"
-        return span.start_s + config.windows.longest_s if cut else silent_s
+        longest_s, long_s = config.windows.longest_s, span.end_s - span.start_s
+        cut = goes_on and following and following.kind == "speech" and long_s > longest_s / 2
+        return span.start_s + longest_s if cut else silent_s
     if following and span.end_s - span.start_s < config.windows.ambient_every_s - 1e-6:
         return following_closed_s
     return span.end_s + config.vad.pre_roll_s + _ONSET_S

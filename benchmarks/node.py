@@ -5,7 +5,8 @@ import re
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,22 +43,38 @@ class Measured:
         return float(np.percentile(self.ages_s, percentile)) if self.ages_s else np.inf
 
 
-def measure(server: Feeds, count: int, settings: Sequence[str], seconds: float) -> Measured:
-    """Run a node of ``count`` cameras, and watch it for a while once all of them play."""
+def measure(
+    server: Feeds,
+    count: int,
+    settings: Sequence[str],
+    seconds: float,
+    meanwhile: Callable[[Program], AbstractContextManager[None]] = lambda _: nullcontext(),
+) -> Measured:
+    """Run a node of ``count`` cameras, and watch it for a while once all of them play.
+
+    What it goes through ``meanwhile`` is a context manager.
+    """
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "cameras.yaml"
         cameras = [{"name": f"c{n}", "url": server.url(n)} for n in range(count)]
         config.write_text(json.dumps({"cameras": cameras}))
         given = ("run", str(config), "--output", "-", *settings)
         with running("streamer.cli", *given) as node:
-            return _watched(server, node, count, seconds)
+            return _watched(server, node, count, seconds, meanwhile)
 
 
-def _watched(server: Feeds, node: Program, count: int, seconds: float) -> Measured:
+def _watched(
+    server: Feeds,
+    node: Program,
+    count: int,
+    seconds: float,
+    meanwhile: Callable[[Program], AbstractContextManager[None]],
+) -> Measured:
     wait_until(lambda: len(server.played_s(node.began_s)) >= count, _CONNECT_S)
     time.sleep(WARM_S)
     began_s, cpu_s, server_s = time.monotonic(), node.cpu_s, server.program.cpu_s
-    time.sleep(seconds)
+    with meanwhile(node):
+        time.sleep(seconds)
     ended_s = time.monotonic()
     cpu, server_cpu = (
         (after_s - before_s) / (ended_s - began_s)

@@ -16,8 +16,9 @@ from av.stream import Disposition, Stream
 from av.video.reformatter import ColorRange
 
 from engines.window import SAMPLE_RATE_HZ
-from streamer.flow import AudioChunk, Epoch, Media, VideoFrame
+from streamer.flow import AudioChunk, Epoch, Media, Unseen, VideoFrame
 from streamer.resample import Sound
+from streamer.shedding import Relief
 
 log = structlog.get_logger()
 
@@ -44,6 +45,8 @@ class Sampling:
     """Distance of the sampled pictures."""
     small_px: int
     """The longer side of the pictures in which faces are looked for."""
+    relief: Relief | None = None
+    """What is left out where the machine falls behind; None leaves out nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ class Decoder:
         self._former_s = math.inf
         self._epochs = 0
         self._passed_s = 0.0
+        self._skipped = False
         self.fed = 0
         """Frames decoded so far."""
         self.damaged = 0
@@ -108,6 +112,9 @@ class Decoder:
         """Decode one packet of a track."""
         thinning = self._thinning if isinstance(packet.stream, av.VideoStream) else None
         if thinning:
+            if self._skipped:  # what is still held was never asked for, and is old by now
+                packet.stream.codec_context.flush_buffers()
+                self._skipped = False
             thinning.packets += 1
         try:
             for frame in packet.decode():
@@ -120,6 +127,15 @@ class Decoder:
                         yield item
         except av.FFmpegError:
             self.damaged += 1
+
+    def skip(self, packet: "av.Packet[Stream]") -> Iterator[Media]:
+        """Leave a packet undecoded."""
+        if not isinstance(packet.stream, av.VideoStream):
+            return
+        self._skipped = True
+        if self.fed and packet.pts is not None:
+            pts_s = float(packet.pts * packet.time_base) - (self._zero_s or 0.0)
+            yield from self._pictures.skip(pts_s)
 
     def flush(self) -> Iterator[Media]:
         """Yield what is still held back at the end."""
@@ -207,16 +223,23 @@ class _Pictures:
 
     def __init__(self, wanted: Sampling, rate_hz: float, zero_s: float) -> None:
         self._every_s, self._small_px = wanted.every_s, wanted.small_px
+        self._relief = wanted.relief
         self._period_s, self._zero_s = 1 / rate_hz, zero_s
-        self._step = -1
+        self._step = self._taken = -1
         self._last_s = -self._period_s
 
-    def feed(self, frame: av.VideoFrame) -> Iterator[VideoFrame]:
+    def feed(self, frame: av.VideoFrame) -> Iterator[VideoFrame | Unseen]:
+        """Yield the picture, or that it is left out; nothing between two steps."""
         pts_s = self._time(frame)
         step = math.floor(pts_s / self._every_s + 1e-6)
         if step <= self._step:
             return
         self._step = step
+        if self._relief and step < self._taken + self._relief.one_in:
+            self._relief.thinned()
+            yield Unseen(pts_s)
+            return
+        self._taken = step
         turns = round(frame.rotation / 90) % 4
         grey, limited = _luma(frame)
         shrink = min(1.0, self._small_px / max(frame.width, frame.height))
@@ -227,6 +250,12 @@ class _Pictures:
             interpolation="AREA",
         )
         yield VideoFrame(pts_s, _turned(grey, turns), _turned(small, turns), limited)
+
+    def skip(self, pts_s: float) -> Iterator[Unseen]:
+        """Go on in time without a picture."""
+        if (step := math.floor(pts_s / self._every_s + 1e-6)) > self._step:
+            self._step = step
+            yield Unseen(pts_s)
 
     def _time(self, frame: av.VideoFrame) -> float:
         if frame.time is not None:

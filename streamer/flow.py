@@ -57,7 +57,14 @@ class AudioChunk:
     """(samples,) mono at 16 kHz."""
 
 
-Media = Epoch | VideoFrame | AudioChunk
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """A picture that is left out, so as to keep up: so far the pictures have come."""
+
+    pts_s: float
+
+
+Media = Epoch | VideoFrame | AudioChunk | Unseen
 
 
 @dataclass(frozen=True, slots=True)

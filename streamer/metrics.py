@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from math import ceil
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from prometheus_client import (
     CollectorRegistry,
@@ -41,8 +41,11 @@ _CALLS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 
 State = Literal["connecting", "streaming", "backing_off", "ended"]
 """`backing_off`: it was lost, or could not be reached, and is tried again. Only files end."""
-Reason = Literal["overload"]
-"""`overload`: this machine does not keep up with the camera."""
+Reason = Literal["overload", "undecoded"]
+"""`overload`: a newer one took its place, as judging did not keep up; `undecoded`: decoding did
+not."""
+Shed = Literal["ambient", "sampling", "transcript"]
+"""Windows in which nobody speaks, pictures, transcripts: what goes before media is dropped."""
 
 
 class Metrics:
@@ -64,6 +67,15 @@ class Metrics:
             "Pictures and pieces of sound that were not looked at.",
             ["camera", "reason"],
             registry=all_,
+        )
+        self.shed = Counter(
+            "credence_shed",
+            "Windows, pictures and transcripts that were left out to keep up.",
+            ["camera", "reason"],
+            registry=all_,
+        )
+        self.shedding = Gauge(
+            "credence_shedding", "How much is left out to keep up, 0 to 5.", registry=all_
         )
         self.windows = Counter(
             "credence_windows", "Windows that were judged.", ["camera", "kind"], registry=all_
@@ -183,7 +195,10 @@ class CameraMetrics:
         # From 0, so that Prometheus sees the first of each.
         self._all.up.labels(self.name)
         self._all.reconnects.labels(self.name)
-        self._all.dropped.labels(self.name, "overload")
+        for reason in get_args(Reason):
+            self._all.dropped.labels(self.name, reason)
+        for shed in get_args(Shed):
+            self._all.shed.labels(self.name, shed)
         self._all.age.labels(self.name)
         for kind in ("speech", "ambient"):
             self._all.windows.labels(self.name, kind)
@@ -205,8 +220,12 @@ class CameraMetrics:
         self._all.up.labels(self.name).set(0)
 
     def dropped(self, reason: Reason = "overload") -> None:
-        """A picture or a piece of sound made room for a newer one."""
+        """A picture or a piece of sound was not looked at."""
         self._all.dropped.labels(self.name, reason).inc()
+
+    def shed(self, reason: Shed) -> None:
+        """Something was left out, so that no media has to be dropped."""
+        self._all.shed.labels(self.name, reason).inc()
 
     def put(self, event: EmotionEvent, now: datetime) -> None:
         """Every output has taken an event."""

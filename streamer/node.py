@@ -23,6 +23,7 @@ from streamer.live import CameraError
 from streamer.metrics import Metrics
 from streamer.report import Reporter
 from streamer.running import Judge, Running, Waiting
+from streamer.shedding import Shedding
 from streamer.sinks.fanout import Output, Sinks
 from streamer.sinks.mqtt import MqttSink
 from streamer.worker import Worker
@@ -59,6 +60,7 @@ class Node:
     def __post_init__(self) -> None:
         self.metrics = Metrics(camera.name for camera in self.judging.config.cameras)
         self.judging.panel.wrap(self.metrics.timed)
+        self.shedding = Shedding(self.metrics.shedding.set)
         self.stopped = False
         """Whether it was told to stop."""
         self._running: list[Running] = []
@@ -115,7 +117,13 @@ class Node:
             return
         self._running = [
             Running(
-                camera, self.judging, self.metrics.cameras[camera.name], sinks, judge, self.waiting
+                camera,
+                self.judging,
+                self.metrics.cameras[camera.name],
+                sinks,
+                judge,
+                self.waiting,
+                self.shedding,
             )
             for camera, judge in zip(self.judging.config.cameras, cycle(judges), strict=False)
         ]

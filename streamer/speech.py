@@ -10,7 +10,7 @@ import webrtcvad
 
 from engines.window import SAMPLE_RATE_HZ, VoiceWindow
 from streamer.config import Vad
-from streamer.flow import AudioChunk, Epoch, Listening, Sighting, Speaking, Utterance
+from streamer.flow import AudioChunk, Epoch, Listening, Sighting, Speaking, Unseen, Utterance
 
 FRAME_S = 0.03
 _FRAME = round(FRAME_S * SAMPLE_RATE_HZ)
@@ -168,8 +168,8 @@ _LEAST_ENERGY = float(32768**2 * 10**-6.0)
 
 
 async def cut_speech(
-    heard: AsyncIterator[Epoch | AudioChunk | Sighting], vad: Vad, longest_s: float
-) -> AsyncIterator[Epoch | Sighting | Utterance | Listening | Speaking]:
+    heard: AsyncIterator[Epoch | AudioChunk | Sighting | Unseen], vad: Vad, longest_s: float
+) -> AsyncIterator[Epoch | Sighting | Unseen | Utterance | Listening | Speaking]:
     """Replace sound by the utterances in it, also while they go on; pictures pass."""
     segmenter = Segmenter(vad, longest_s)
     async for item in heard:
@@ -185,7 +185,7 @@ async def cut_speech(
                     yield utterance
                 segmenter = Segmenter(vad, longest_s)
                 yield item
-            case Sighting():
+            case Sighting() | Unseen():
                 yield item
     for utterance in segmenter.close():
         yield utterance

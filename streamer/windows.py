@@ -16,7 +16,7 @@ from engines.manifest import Modality
 from engines.window import SAMPLE_RATE_HZ, FaceWindow, VoiceWindow
 from streamer import config
 from streamer.event import Absence, WindowKind
-from streamer.flow import Epoch, Face, Listening, Sighting, Speaking, Utterance, Window
+from streamer.flow import Epoch, Face, Listening, Sighting, Speaking, Unseen, Utterance, Window
 from streamer.tracks import FORGOTTEN_AFTER_S
 
 _LAG_S = 2.0
@@ -41,7 +41,7 @@ class Windower:
         self._utterances: deque[Utterance] = deque()
         self._seen_s = self._heard_s = self._settled_s = self._from_s = 0.0
 
-    def feed(self, item: Epoch | Sighting | Utterance | Listening) -> Iterator[Window]:
+    def feed(self, item: Epoch | Sighting | Unseen | Utterance | Listening) -> Iterator[Window]:
         """Take what comes next; yield the windows that are complete by it."""
         match item:
             case Epoch():
@@ -49,6 +49,8 @@ class Windower:
                 self._epoch = item
             case Sighting(pts_s=pts_s):
                 self._sightings.append(item)
+                self._seen_s = max(self._seen_s, pts_s)
+            case Unseen(pts_s=pts_s):
                 self._seen_s = max(self._seen_s, pts_s)
             case Utterance():
                 self._utterances.append(item)
@@ -168,7 +170,7 @@ def _since(said: Utterance, from_s: float) -> Utterance:
 
 
 async def cut_windows(
-    items: AsyncIterator[Epoch | Sighting | Utterance | Listening | Speaking],
+    items: AsyncIterator[Epoch | Sighting | Unseen | Utterance | Listening | Speaking],
     settings: config.Windows,
 ) -> AsyncIterator[Window]:
     """Yield each window as soon as its media is complete, in order of time."""
