@@ -77,6 +77,10 @@ class Skipping:
     def _begin(self, now_s: float) -> None:
         self._until_key, late_s = True, self._backlog.late_s
         began_s, at_first_s = self._began = self._began or (now_s, late_s)
-        if late_s > _STALE_S and now_s - began_s > _SKIPPED_S and late_s > at_first_s - _GAINED_S:
+        if (
+            at_first_s > _STALE_S
+            and now_s - began_s > _SKIPPED_S
+            and late_s > at_first_s - _GAINED_S
+        ):
             # Who decodes nothing and still gains nothing has all that there is: the way is longer.
             self._backlog.forgive()

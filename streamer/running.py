@@ -177,7 +177,7 @@ class Running:
                     continue
                 if isinstance(item, Epoch):
                     await self._connected(item)
-                if handover.dropped and not overrun:
+                if (handover.dropped or self._relief.skips) and not overrun:
                     overrun = True
                     faster = _YUNET if isinstance(self._judge.finder, Haar) else ""
                     log.warning(f"camera {self.name}: {_TOO_SLOW}{faster}")

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from engines.window import FACE_PX
 from streamer.config import Windows
-from streamer.flow import Epoch, Face, Listening, Sighting, Utterance, Window
+from streamer.flow import Epoch, Face, Listening, Sighting, Unseen, Utterance, Window
 from streamer.windows import Windower
 
 EPOCH = Epoch("e-0", datetime(2026, 1, 1, tzinfo=UTC), has_video=True, has_audio=True)
 SILENT = Epoch("e-0", EPOCH.began, has_video=True, has_audio=False)
 BLIND = Epoch("e-0", EPOCH.began, has_video=False, has_audio=True)
 
-Item = Epoch | Sighting | Utterance | Listening
+Item = Epoch | Sighting | Unseen | Utterance | Listening
 
 
 def sighting(pts_s: float, *tracks: int) -> Sighting:
@@ -243,3 +243,11 @@ def test_faces_keep_their_size_and_turn() -> None:
         assert (None if found is None else set(found.tolist())) == (
             None if turn is None else {turn}
         )
+
+
+def test_pictures_that_are_left_out_are_not_waited_for() -> None:
+    windower = Windower(Windows())
+    said = utterance(1.0, 2.0)
+    seen = [sighting(0.8, 1), sighting(1.2, 1)]
+    assert not feed(windower, EPOCH, *seen, said, Listening(2.5, 2.5))
+    assert [window.kind for window in feed(windower, Unseen(2.0))][1:] == ["speech"]
