@@ -179,7 +179,7 @@ async def test_stats_follow_events_and_info_follows_swaps(
     assert last.age_last_s is not None
     assert last.age_p99_s is not None
     assert 0 <= last.age_last_s <= last.age_p99_s
-    assert (last.reconnects, last.dropped) == (0, {"overload": 0})
+    assert (last.reconnects, last.dropped) == (0, {"overload": 0, "undecoded": 0})
     assert stats[0].cpu is None
     assert (stats[-1].cpu or 0) > 0
     assert (stats[-1].memory_bytes or 0) > 50e6
@@ -226,7 +226,8 @@ async def test_a_thread_that_is_stuck_is_not_healthy(monkeypatch: pytest.MonkeyP
         assert said.startswith("the thread 'engines 1' has been busy with one call for ")
         reading = await until_read(port, lambda r: r.total("credence_media_dropped_total"))
         assert reading.by("reason", "credence_media_dropped_total", camera="door") == {
-            "overload": reading.total("credence_media_dropped_total")
+            "overload": reading.total("credence_media_dropped_total"),
+            "undecoded": 0,
         }
         stuck.set()
         await until_answered(port, "/healthz", 200)
