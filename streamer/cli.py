@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Coroutine, Sequence
 from contextlib import closing
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -21,6 +22,7 @@ from streamer import cli_given as given
 from streamer.cli_engines import app as engines_app
 from streamer.cli_given import ConfigOption, SetOption, SourceArgument
 from streamer.cli_models import app as models_app
+from streamer.cli_node import reload
 from streamer.logs import log_to_stderr
 from streamer.threads import leave
 
@@ -35,6 +37,7 @@ app = typer.Typer(
 )
 app.add_typer(models_app, name="models")
 app.add_typer(engines_app, name="engines")
+app.command()(reload)
 
 
 class Speed(StrEnum):
@@ -42,15 +45,6 @@ class Speed(StrEnum):
 
     REALTIME = "1"
     MAX = "max"
-
-
-class NowhereError(CredenceError):
-    """Events would go nowhere."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "events have nowhere to go; configure mqtt, or give --output FILE (- is stdout)"
-        )
 
 
 def main() -> None:
@@ -146,10 +140,11 @@ def run(
     if not loaded.cameras:
         raise NoCamerasError
     if loaded.mqtt is None and output is None:
-        raise NowhereError
+        raise given.NowhereError
     with given.opened(output) as file, given.spool(loaded) as spool:
         sink = given.sink(loaded, spool)
         node = open_node(loaded)
+        node.read = partial(given.cameras, source, settings)
         describe(node.judging, sink.broker.address if sink else None)
         with claimed(loaded.node) as node.control, opened(loaded.metrics) as node.listener:
             _run(run_until_signalled(node, JsonLines(file) if file else None, sink))

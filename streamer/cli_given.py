@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, TextIO, cast
 
 import typer
 
+from engines.errors import CredenceError
+
 if TYPE_CHECKING:
     from streamer.broker import Broker
     from streamer.config import Config, Mqtt
@@ -37,6 +39,15 @@ SourceArgument = Annotated[
         help="Settings in YAML; or one camera: rtsp://user:password@host/path, http://…, webcam:0.",
     ),
 ]
+
+
+class NowhereError(CredenceError):
+    """Events would go nowhere."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "events have nowhere to go; configure mqtt, or give --output FILE (- is stdout)"
+        )
 
 
 def cameras(source: str, settings: list[str] | None) -> "Config":
@@ -202,6 +213,5 @@ def sink(config: "Config", outbox: "Outbox | None") -> "MqttSink | None":
     to, discovery = broker(config.mqtt), config.mqtt.home_assistant
     if discovery == "none":
         return MqttSink(to, config.node, outbox)
-    cameras = [camera.name for camera in config.cameras]
-    home = HomeAssistant(to, config.node, discovery, cameras)
+    home = HomeAssistant(to, config.node, discovery, switches=config.mqtt.switches)
     return MqttSink(to, config.node, outbox, home=home)

@@ -72,6 +72,8 @@ class Camera(Section):
     things, `lavfi:` and a description of FFmpeg's. Never shown."""
     transport: Literal["tcp", "udp"] = "tcp"
     """How RTSP carries media. `udp` where a camera offers nothing else."""
+    enabled: bool = True
+    """Whether it is looked at. One that is not stands in topics and stats as `disabled`."""
 
     @property
     def address(self) -> addresses.Address:

@@ -56,6 +56,9 @@ class Mqtt(Section):
     swap_from: Annotated[str, PathUnless(("none",)), AfterValidator(addresses.path)] = "none"
     """The folder whose bundles a message on `engines/swap` may name, to let them judge instead.
     With `none` the node does not listen for such messages."""
+    switches: bool = False
+    """Whether a message on a camera's `enabled/set`, `ON` or `OFF`, switches it, until the settings
+    are read again; with `home_assistant` there is a switch for it."""
 
     @classmethod
     def parse(cls, url: str, topic_prefix: str = "credence", **also: Path | None) -> Self:

@@ -39,7 +39,7 @@ RECENT: Final = 1000
 _AGES_S: Final = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
 _CALLS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 
-State = Literal["connecting", "streaming", "backing_off", "ended"]
+State = Literal["connecting", "streaming", "backing_off", "disabled", "ended"]
 """`backing_off`: it was lost, or could not be reached, and is tried again. Only files end."""
 Reason = Literal["overload", "undecoded"]
 """`overload`: a newer one took its place, as judging did not keep up; `undecoded`: decoding did
@@ -101,6 +101,18 @@ class Metrics:
             registry=all_,
         )
         self.cameras = {name: CameraMetrics(name, self) for name in cameras}
+
+    def add(self, camera: str) -> None:
+        """Count for a camera, from 0 unless it is counted for already."""
+        if camera not in self.cameras:
+            self.cameras[camera] = CameraMetrics(camera, self)
+
+    def remove(self, camera: str) -> None:
+        """Forget a camera."""
+        del self.cameras[camera]
+        counted = (self.up, self.reconnects, self.dropped, self.shed)
+        for metric in (*counted, self.windows, self.events, self.age):
+            metric.remove_by_labels({"camera": camera})
 
     def follow(
         self,

@@ -41,6 +41,8 @@ async def probe_all(cameras: tuple[Camera, ...], broker: Broker | None) -> list[
 
 async def probe_camera(camera: Camera, patience_s: float = PATIENCE_S) -> Finding:
     """Connect to a camera until pictures and sound, as far as it has them, have come."""
+    if not camera.enabled:
+        return Finding(True, f"camera {camera.name}: disabled")
     source = Live(camera.name, camera.address, Sampling(0.4, 64), patience_s)
     # A connection that hangs ends itself a little earlier, and knows why.
     try:

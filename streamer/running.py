@@ -17,7 +17,7 @@ from streamer.judging import Judging
 from streamer.live import TIMEOUT_S, CameraError, Live
 from streamer.metrics import CameraMetrics
 from streamer.reconnect import Reconnector, camera_backoff
-from streamer.shedding import Relief, Shedding
+from streamer.shedding import Relief
 from streamer.sinks.fanout import Sinks
 from streamer.sinks.jsonl import OutputError
 from streamer.worker import Worker
@@ -63,17 +63,17 @@ class Running:
         sinks: Sinks,
         judge: Judge,
         waiting: Waiting,
-        shedding: Shedding,
+        announcer: Announcer,
+        relief: Relief,
     ) -> None:
         self.name = settings.name
         self.failed: CameraError | None = None
         """Why a file could not be played. Other cameras are tried again for ever."""
         self._judging, self._metrics, self._sinks, self._judge = judging, metrics, sinks, judge
-        first = sinks.mqtt.next_sequence(settings.name) if sinks.mqtt else 0
-        self._announcer: Announcer = judging.announcer(settings.name, first)
+        self._announcer = announcer
         self._address = settings.address
         video = judging.config.video
-        self._relief = relief = Relief(metrics, shedding)
+        self._relief = relief
         sampling = Sampling(video.sample_every_s, judge.finder.small_px, relief)
         self._source = Live(
             settings.name,
@@ -93,6 +93,8 @@ class Running:
 
     def end(self) -> None:
         """Take no more media, finish what is begun, and let `run` return."""
+        if self._stopping.is_set():
+            return
         self._stopping.set()
         if self._handover:
             self._handover.end()

@@ -21,7 +21,7 @@ Data = Annotated[Path, typer.Option(help="The folder that holds the corpora or t
 Output = Annotated[Path, typer.Option(help="The policy's folder; replaced if it is one.")]
 Precision = Annotated[float, typer.Option(help="The share of trusted verdicts that is right.")]
 Delta = Annotated[float, typer.Option(help="The chance that the promise may fail with.")]
-_PACKAGES = {"torch", "onnx", "onnxscript", "tensorboard", "matplotlib"}
+_PACKAGES = {"torch", "onnx", "onnxscript", "tensorboard", "matplotlib", "openpyxl"}
 
 
 def main() -> None:
@@ -171,6 +171,37 @@ def make_table(
     from train.data import table
 
     table.write_corpus(corpus, data.resolve(), output, part)
+
+
+@app.command()
+def evaluate_words(
+    truth: Annotated[
+        Path, typer.Option(metavar="CSV", help="Columns name and openset: a list of true words.")
+    ],
+    predicted: Annotated[
+        Path, typer.Option(metavar="CSV", help="The same, with the words to be judged.")
+    ],
+    groups: Annotated[
+        Path | None,
+        typer.Option(metavar="JSON", help="Groups of words that mean the same, by clip."),
+    ] = None,
+    wheels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="A folder of emotion wheels: wheel*.xlsx, synonym.xlsx, format.csv."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Print how far emotion words agree with those of people."""
+    from train.open_vocabulary import compare
+
+    result = compare(truth, predicted, groups, wheels)
+    if as_json:
+        print(json.dumps(result.summary()))
+    else:
+        for line in result.lines():
+            print(line)
 
 
 def _print(summary: Mapping[str, Any]) -> None:

@@ -45,3 +45,13 @@ class Sinks:
         """Say whether a camera, or a recording in its place, is running, and what is wrong."""
         if self.mqtt:
             await self.mqtt.status(camera, online, why)
+
+    def enlist(self, camera: str, enabled: bool) -> None:
+        """Say that there is a camera, and whether it is enabled."""
+        if self.mqtt:
+            self.mqtt.enlist(camera, enabled)
+
+    def forget(self, camera: str) -> None:
+        """Take back what is said of a camera that is no more."""
+        if self.mqtt:
+            self.mqtt.forget(camera)

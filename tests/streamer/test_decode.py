@@ -116,7 +116,7 @@ def test_pictures_that_are_left_out_are_counted_and_time_goes_on(
     monkeypatch.setattr(Shedding, "level", level)
     metrics = Metrics(["door"])
     _, media = decoded(with_b_frames, 0.2, Relief(metrics.cameras["door"], Shedding()))
-    steps = {int((item.pts_s + 1e-6) / 0.2): type(item) for item in media[1:] if has_time(item)}
+    steps = {int((item.pts_s + 1e-6) / 0.2): type(item) for item in pictures(media)}
     assert [step for step, kind in steps.items() if kind is VideoFrame] == list(
         range(one_in - 1, 20, one_in)
     )
@@ -130,11 +130,11 @@ def test_what_is_skipped_leaves_nothing_old_behind(tmp_path: Path) -> None:
     options = {**WITH_B_FRAMES, "g": "25", "keyint_min": "25"}
     path = write_media(tmp_path / "a.mkv", seconds=4, sound=None, options=options)
     _, media = decoded(path, 0.2, skips=lambda number: 10 <= number < 75)
-    kinds = {round(item.pts_s, 2): type(item) for item in media[1:] if has_time(item)}
+    kinds = {round(item.pts_s, 2): type(item) for item in pictures(media)}
     assert list(kinds) == sorted(kinds)
     assert all(kind is (Unseen if 0.4 < at < 3.0 else VideoFrame) for at, kind in kinds.items())
     assert np.diff(list(kinds)).max() < 0.35
 
 
-def has_time(item: Media) -> bool:
-    return isinstance(item, VideoFrame | Unseen)
+def pictures(media: list[Media]) -> list[VideoFrame | Unseen]:
+    return [item for item in media if isinstance(item, VideoFrame | Unseen)]

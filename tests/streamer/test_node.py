@@ -104,11 +104,14 @@ async def test_a_bug_in_one_camera_leaves_the_others(
 ) -> None:
     node, events = await node_of(door=servers[0].url, attic=servers[1].url), Events()
     monkeypatch.setattr(node.finders[0], "find", lambda _: 1 / 0)
-    task, said = asyncio.create_task(node.run(events, None)), ""
+    task = asyncio.create_task(node.run(events, None))
     await events.until(lambda: events.of("attic"))
+    said = ""
     while "camera door: unexpected: ZeroDivisionError" not in said:
         await asyncio.sleep(0.05)
         said += capsys.readouterr().out
+    count = len(events.of("attic"))
+    await events.until(lambda: len(events.of("attic")) > count)
     node.stop()
     await task
 
