@@ -5,10 +5,11 @@
 Eight live cameras over RTSP, twice. First with all cores: what the node takes of the processor then
 is what it wants, if nothing was left out, which is told. Then again: once all cameras play, it is
 given half of that for a minute, as a quota of a container would: pinned to one core, and stopped
-for a part of every tenth of a second. The server that plays the cameras is not slowed. An age counts
-as in `benchmarks.cameras`: from the moment at which the camera was due to send what completes the
-window to the event's line on standard output. The first seconds count, too, in which the node has
-yet to notice. What was left out is what its metrics say. Takes a minute and three quarters.
+for a part of every tenth of a second. The server that plays the cameras is not slowed.
+
+An age counts as in `benchmarks.cameras`: from the moment at which the camera was due to send what
+completes the window to the event's line on standard output. The first seconds count, too, in which
+the node has yet to notice. What was left out is what its metrics say. Takes a minute and a half.
 """
 
 import socket

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-from streamer.threads import NativeThread, give_way
+from streamer.threads import NativeThread
 
 T = TypeVar("T")
 
@@ -114,8 +114,6 @@ class Handover(Generic[T]):
 
     def _run(self) -> None:
         end = _End(None)
-        if self._droppable:
-            give_way()
         try:
             for item in self._blocking(self._stop):
                 if not self._droppable:

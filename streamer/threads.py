@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, NoReturn
 
-_GIVES_WAY: Final = 5
 _LEAVE_S: Final = 1.0
 """How long the end of the process waits for threads: time for one picture or one window."""
 
@@ -19,16 +18,6 @@ class NativeThread(threading.Thread):
 
     def __init__(self, target: Callable[[], None], name: str) -> None:
         super().__init__(target=target, name=name, daemon=True)
-
-
-def give_way() -> None:
-    """Let the other threads of this process go first where processors are short; Linux alone.
-
-    For threads that make work: what is begun is then finished, and who falls behind is who can
-    leave something out before it has cost much.
-    """
-    if sys.platform == "linux":  # elsewhere this is not of the thread but of the process
-        os.nice(_GIVES_WAY)
 
 
 def leave(code: int) -> NoReturn:

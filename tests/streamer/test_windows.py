@@ -251,3 +251,12 @@ def test_pictures_that_are_left_out_are_not_waited_for() -> None:
     seen = [sighting(0.8, 1), sighting(1.2, 1)]
     assert not feed(windower, EPOCH, *seen, said, Listening(2.5, 2.5))
     assert [window.kind for window in feed(windower, Unseen(2.0))][1:] == ["speech"]
+
+
+def test_where_one_medium_stops_nothing_piles_up() -> None:
+    deaf, blind = Windower(Windows()), Windower(Windows())
+    feed(deaf, EPOCH, *watch(600.0, 1))
+    said = [utterance(start_s, start_s + 1.0) for start_s in np.arange(0.0, 600.0, 2.0)]
+    feed(blind, EPOCH, *live([], *said, heard_until_s=600.0))
+    assert len(deaf._sightings) < 20
+    assert len(blind._utterances) < 5
