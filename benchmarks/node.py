@@ -19,6 +19,7 @@ from streamer.config import Config
 
 WARM_S = 3.0
 _CONNECT_S = 20.0
+_SHED = "falls behind its cameras"
 _DROPPED = re.compile(r"media was dropped.*?items=(\d+).*?of=(\d+)")
 
 
@@ -35,6 +36,8 @@ class Measured:
     dropped: float
     """The largest share of a camera's media items that were dropped, from its first on; 1 where a
     camera was lost."""
+    shed: bool
+    """Whether anything was left out on purpose, so as to keep up."""
     ages_s: tuple[float, ...]
     """From the moment the media that complete a window were due to the first event about it."""
 
@@ -86,7 +89,7 @@ def _watched(
     lost = len(played_s) != count or len(dict(played_s)) != count
     ages_s = _ages_s(node.lines, dict(played_s), began_s, ended_s)
     dropped = 1.0 if lost else dropped_share(node.errors)
-    return Measured(count, cpu, server_cpu, memory, dropped, ages_s)
+    return Measured(count, cpu, server_cpu, memory, dropped, _SHED in node.errors, ages_s)
 
 
 def dropped_share(said: str) -> float:

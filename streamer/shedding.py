@@ -25,6 +25,8 @@ _LONGEST_REST_S: Final = 300.0
 _LOOK_EVERY_S: Final = 0.05
 _FORGOTTEN_S: Final = 2.0
 """A camera of which nothing was taken for longer tells nothing."""
+_SETTLES_S: Final = 3.0
+"""A camera that has just come tells nothing either: where many come at once, that passes."""
 _KEPT_AMBIENT: Final = 4
 """One in so many stretches without speech is still judged."""
 
@@ -147,17 +149,21 @@ class Relief:
 
     metrics: CameraMetrics
     shedding: Shedding
+    _began_s: float | None = field(default=None, init=False)
     _late: tuple[float, float] = field(default=(0.0, 0.0), init=False)
     """How late its media was taken last, and when that was."""
 
     def took(self, late_s: float) -> None:
         """Note how late its media was taken."""
-        self._late = late_s, (now_s := time.monotonic())
-        self.shedding.took(self.metrics.name, late_s, now_s)
+        now_s = time.monotonic()
+        self._late = late_s, now_s
+        self._began_s = now_s if self._began_s is None else self._began_s
+        if now_s - self._began_s >= _SETTLES_S:
+            self.shedding.took(self.metrics.name, late_s, now_s)
 
     def gone(self) -> None:
         """Nothing comes from it any more."""
-        self._late = 0.0, 0.0
+        self._began_s, self._late = None, (0.0, 0.0)
         self.shedding.gone(self.metrics.name)
 
     @property
