@@ -58,7 +58,8 @@ _SAYS: Final = {
 
 @dataclass(slots=True)
 class Ladder:
-    """Steps through the levels, one at a time: fast up, slowly down.
+    """Steps through the levels: fast up, several at a time where it was long asked none, slowly
+    down, one at a time.
 
     Between a step up and the next one down lie `_REST_S` or more. A step down that was too soon
     doubles that, until the node has kept up without leaving out anything for as long. Pure: it
@@ -78,18 +79,19 @@ class Ladder:
         if trend != self._trend:
             self._trend, self._since_s = trend, now_s
         held_s = now_s - self._since_s
-        if trend > 0 and held_s >= _PATIENCE_S * _BEHIND_S / behind_s:
-            return self._up(now_s)
+        if trend > 0:
+            return self._up(int(held_s / (_PATIENCE_S * _BEHIND_S / behind_s)), now_s)
         if trend < 0 and held_s >= self._rest_s:
             return self._down(now_s)
         return False
 
-    def _up(self, now_s: float) -> bool:
-        if self.level is Level.MEDIA:
+    def _up(self, steps: int, now_s: float) -> bool:
+        if self.level is Level.MEDIA or not steps:
             return False
         if self._eased:
             self._rest_s = min(2 * self._rest_s, _LONGEST_REST_S)
-        self.level, self._since_s, self._eased = Level(self.level + 1), now_s, False
+        self.level = Level(min(self.level + steps, Level.MEDIA))
+        self._since_s, self._eased = now_s, False
         return True
 
     def _down(self, now_s: float) -> bool:
