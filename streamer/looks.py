@@ -8,6 +8,7 @@ from rich.text import Text
 from streamer.event import EmotionData, EmotionEvent
 
 BAR_CELLS: Final = 10
+JUDGED: Final = ("who", "emotion", "confidence", "verdict", "u", "conflict")
 
 
 def printable(text: str) -> str:
@@ -51,6 +52,19 @@ def verdict(data: EmotionData) -> Text:
     if data.trusted:
         return Text("trusted", "green")
     return Text(data.reason.value.replace("_", " "), "dim")
+
+
+def judged(data: EmotionData, *, wide: bool, ascii_only: bool) -> list[Text]:
+    """Return the cells below the headings `JUDGED`; with a gauge only where there is room."""
+    sure = gauge(data.confidence, "cyan", cells=6 if wide else 0, ascii_only=ascii_only)
+    return [
+        Text(who(data)),
+        Text(data.emotion or "none", "bold"),
+        Text.assemble(sure, f" {data.confidence:4.0%}"),
+        verdict(data),
+        Text(f"{data.uncertainty:.2f}"),
+        Text(f"{data.conflict:.2f}"),
+    ]
 
 
 def event_line(name: str, event: EmotionEvent, *, ascii_only: bool = False) -> Text:

@@ -129,7 +129,13 @@ class Metrics:
             "credence_outbox_events", "Events that wait for the broker.", registry=self._registry
         )
         outbox.set_function(waiting)
-        self._registry.register(_Lost(lost))
+        says = "Events that never reach the broker."
+        self._registry.register(_Lost("credence_events_lost", says, lost))
+
+    def follow_store(self, lost: Callable[[], Mapping[str, int]]) -> None:
+        """Also tell how a store is doing, where one is configured."""
+        says = "Events that are not in the store although they are not too old for it."
+        self._registry.register(_Lost("credence_events_unstored", says, lost))
 
     def timed(self, ensemble: Ensemble) -> Ensemble:
         """Have the calls of an ensemble's engines timed; those that are already stay the same."""
@@ -153,12 +159,11 @@ class Metrics:
 class _Lost(Collector):
     """Counted elsewhere, read here."""
 
-    def __init__(self, lost: Callable[[], Mapping[str, int]]) -> None:
-        self._lost = lost
+    def __init__(self, name: str, says: str, lost: Callable[[], Mapping[str, int]]) -> None:
+        self._name, self._says, self._lost = name, says, lost
 
     def collect(self) -> Iterable[Metric]:
-        says = "Events that never reach the broker."
-        lost = CounterMetricFamily("credence_events_lost", says, labels=["reason"])
+        lost = CounterMetricFamily(self._name, self._says, labels=["reason"])
         for reason, count in self._lost().items():
             lost.add_metric([reason], count)
         return [lost]

@@ -25,6 +25,7 @@ from streamer.roster import Roster
 from streamer.running import Waiting
 from streamer.sinks.fanout import Output, Sinks
 from streamer.sinks.mqtt import MqttSink
+from streamer.sinks.store import Store
 from streamer.worker import Worker
 
 log = structlog.get_logger()
@@ -55,6 +56,8 @@ class Node:
     waiting: Waiting = field(default_factory=Waiting)
     control: Claim | None = None
     """Where it takes commands on its own machine."""
+    store: Store | None = None
+    """Where events are kept for later."""
     listener: socket.socket | None = None
     """Where it serves metrics and health."""
 
@@ -81,7 +84,9 @@ class Node:
     async def run(self, output: Output | None, mqtt: MqttSink | None) -> None:
         """Judge all cameras, and put events into both sinks; statuses go to the broker."""
         writer = Worker("output")
-        sinks = Sinks(output, mqtt, writer, self._taken)
+        if store := self.store:
+            self.metrics.follow_store(lambda: store.lost)
+        sinks = Sinks(output, mqtt, writer, self.store, self._taken)
         device = [batcher.worker] if (batcher := self.judging.batcher) else []
         reporter = Reporter(
             self.metrics, self.judging, mqtt, lambda: (*roster.workers, *device, writer)

@@ -135,6 +135,8 @@ def describe(judging: Judging, broker: str | None) -> None:
     log.info("policy", name=ensemble.policy.name, hash=ensemble.policy.hash)
     if broker:
         log.info("events go to a broker", broker=broker, node=config.node)
+    if store := config.store.file(config.node):
+        log.info("events are kept", file=str(store), days=config.store.keep_days)
 
 
 def _verdict(reasons: Iterable[str]) -> endpoint.Page:

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from streamer.event import EmotionEvent
-from streamer.looks import gauge, verdict, who
+from streamer.looks import JUDGED, judged
 from streamer.screen import Screen
 
 _STATUS_CELLS: Final = 40
@@ -48,16 +48,7 @@ class CameraTable(Screen):
             return Text(f"No camera has said anything yet. {nodes}".strip(), "dim")
         table = Table(box=None, header_style="dim", padding=(0, 1, 0, 0), pad_edge=False)
         table.add_column("camera", overflow="fold")  # gives way where there is little room
-        for heading in (
-            "status",
-            "UTC",
-            "who",
-            "emotion",
-            "confidence",
-            "verdict",
-            "u",
-            "conflict",
-        ):
+        for heading in ("status", "UTC", *JUDGED):
             table.add_column(heading, no_wrap=True)
         for (node, camera), row in sorted(self._rows.items()):
             name = Text(f"{node}/{camera}")
@@ -77,15 +68,8 @@ class CameraTable(Screen):
     def _judged(self, event: EmotionEvent | None) -> list[Text]:
         if event is None:
             return []
-        data = event.data
-        cells = 6 if self._console.width >= _WIDE else 0
-        sure = gauge(data.confidence, "cyan", cells=cells, ascii_only=self.ascii_only)
+        wide = self._console.width >= _WIDE
         return [
             Text(f"{event.time:%H:%M:%S}"),
-            Text(who(data)),
-            Text(data.emotion or "none", "bold"),
-            Text.assemble(sure, f" {data.confidence:4.0%}"),
-            verdict(data),
-            Text(f"{data.uncertainty:.2f}"),
-            Text(f"{data.conflict:.2f}"),
+            *judged(event.data, wide=wide, ascii_only=self.ascii_only),
         ]
