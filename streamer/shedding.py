@@ -46,20 +46,21 @@ class Level(IntEnum):
     """What a camera is behind with is not decoded."""
 
 
+_AMBIENT: Final = "three of four windows in which nobody speaks"
 _SAYS: Final = {
-    Level.NOTHING: "nothing is left out any more",
-    Level.AMBIENT: "three of four windows in which nobody speaks are left out",
-    Level.HALF: "every second picture is left out, too",
-    Level.QUARTER: "three of four pictures are left out",
-    Level.TRANSCRIPTS: "transcripts are left out, too",
-    Level.MEDIA: "what cameras are behind with is not decoded",
+    Level.NOTHING: "nothing",
+    Level.AMBIENT: _AMBIENT,
+    Level.HALF: f"{_AMBIENT}, every second picture",
+    Level.QUARTER: f"{_AMBIENT}, three of four pictures",
+    Level.TRANSCRIPTS: f"{_AMBIENT}, three of four pictures, transcripts",
+    Level.MEDIA: f"{_AMBIENT}, three of four pictures, transcripts, media that is late",
 }
 
 
 @dataclass(slots=True)
 class Ladder:
-    """Steps through the levels: fast up, several at a time where it was long asked none, slowly
-    down, one at a time.
+    """Steps through the levels: fast up, several at a time where it is seldom fed, slowly down, one
+    at a time.
 
     Between a step up and the next one down lie `_REST_S` or more. A step down that was too soon
     doubles that, until the node has kept up without leaving out anything for as long. Pure: it
@@ -69,6 +70,7 @@ class Ladder:
     level: Level = field(default=Level.NOTHING, init=False)
     _trend: int = field(default=0, init=False)
     _since_s: float = field(default=0.0, init=False)
+    _fed_s: float = field(default=0.0, init=False)
     _rest_s: float = field(default=_REST_S, init=False)
     _eased: bool = field(default=False, init=False)
     """Whether the last step was one down."""
@@ -76,8 +78,9 @@ class Ladder:
     def take(self, behind_s: float, now_s: float) -> bool:
         """Note how late media is taken now; return whether the level has changed."""
         trend = (behind_s > _BEHIND_S) - (behind_s <= _WELL_S)
-        if trend != self._trend:
+        if trend != self._trend or now_s - self._fed_s > _FORGOTTEN_S:
             self._trend, self._since_s = trend, now_s
+        self._fed_s = now_s
         held_s = now_s - self._since_s
         if trend > 0:
             return self._up(int(held_s / (_PATIENCE_S * _BEHIND_S / behind_s)), now_s)
@@ -138,10 +141,10 @@ class Shedding:
             return
         self._changed(self.level)
         if self.level > before:
-            said = f"this machine falls behind its cameras: {_SAYS[self.level]}"
+            said = f"this machine falls behind its cameras; left out now: {_SAYS[self.level]}"
             log.warning(said, level=int(self.level), behind_s=round(behind_s, 2))
         else:
-            said = f"this machine keeps up with its cameras: {_SAYS[self.level]}"
+            said = f"this machine keeps up with its cameras; left out now: {_SAYS[self.level]}"
             log.info(said, level=int(self.level))
 
 

@@ -66,6 +66,10 @@ def test_who_is_asked_seldom_goes_up_as_fast() -> None:
     assert [level for _, level in changes[1:]] == [Level.QUARTER, Level.MEDIA]
 
 
+def test_what_was_long_ago_is_no_reason() -> None:
+    assert climb(Ladder(), [(0.05, 2.0), (3600.0, 2.0)])[1:] == []
+
+
 def test_a_moment_behind_changes_nothing() -> None:
     assert climb(Ladder(), [(0.05, 0.0), (0.05, 2.0), (0.05, 0.1)] * 20)[1:] == []
 
