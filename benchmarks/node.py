@@ -19,6 +19,7 @@ from streamer.config import Config
 
 WARM_S = 3.0
 _CONNECT_S = 20.0
+_FIRST_S = 10.0
 _SHED = "falls behind its cameras"
 _DROPPED = re.compile(r"media was dropped.*?items=(\d+).*?of=(\d+)")
 
@@ -40,6 +41,8 @@ class Measured:
     """Whether anything was left out on purpose, so as to keep up."""
     ages_s: tuple[float, ...]
     """From the moment the media that complete a window were due to the first event about it."""
+    later_s: tuple[float, ...]
+    """The same of what came when the first ten seconds were over."""
 
     def age_s(self, percentile: float) -> float:
         """Return a percentile of the ages; infinity where there was no event."""
@@ -88,8 +91,9 @@ def _watched(
     played_s = server.played_s(node.began_s)
     lost = len(played_s) != count or len(dict(played_s)) != count
     ages_s = _ages_s(node.lines, dict(played_s), began_s, ended_s)
+    later_s = _ages_s(node.lines, dict(played_s), began_s + _FIRST_S, ended_s)
     dropped = 1.0 if lost else dropped_share(node.errors)
-    return Measured(count, cpu, server_cpu, memory, dropped, _SHED in node.errors, ages_s)
+    return Measured(count, cpu, server_cpu, memory, dropped, _SHED in node.errors, ages_s, later_s)
 
 
 def dropped_share(said: str) -> float:

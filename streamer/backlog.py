@@ -54,6 +54,8 @@ class Skipping:
     """Leaves packets undecoded that are late, until the newest is reached."""
 
     def __init__(self, backlog: Backlog) -> None:
+        self.armed = False
+        """Whether it ever might leave out anything."""
         self._backlog = backlog
         self._began: tuple[float, float] | None = None
         self._until_key = False

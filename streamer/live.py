@@ -25,6 +25,7 @@ from streamer.decode import Decoder, Sampling, Tracks, find_tracks, paced, plain
 from streamer.flow import Epoch, Media, Notice, VideoFrame
 from streamer.picture import PictureWatch
 from streamer.shedding import Relief
+from streamer.threads import give_way
 
 log = structlog.get_logger()
 
@@ -149,6 +150,9 @@ class Live:
             return False
         picture, now_s = isinstance(packet.stream, av.VideoStream), time.monotonic()
         late_s, may = self.relief.late_s, self.relief.skips
+        if may and not skipping.armed:  # what is decoded has to be judged, too
+            skipping.armed = True
+            give_way()
         skips = skipping.leaves(late_s, now_s, picture=picture, key=packet.is_keyframe, may=may)
         if skips:
             self.relief.metrics.dropped("undecoded")
