@@ -15,8 +15,7 @@ from rich.text import Text
 
 from engines.labels import EMOTIONS
 from streamer.event import EmotionEvent
-from streamer.lines import Lines
-from streamer.looks import JUDGED, is_ascii, judged, printable
+from streamer.looks import JUDGED, event_line, is_ascii, judged, printable
 from streamer.sinks.jsonl import OutputError
 
 COLUMNS: Final = (
@@ -48,9 +47,9 @@ def show(events: Iterable[bytes], console: Console) -> int:
     """Print events, as a table on a terminal, else a line each; return how many there were."""
     found = [EmotionEvent.model_validate_json(event) for event in events]
     if not console.is_terminal:
-        lines = Lines(console.file, sys.stderr)  # type: ignore[arg-type]
         for event in found:
-            lines.event(_name(event), event, b"")
+            line = event_line(_name(event), event, ascii_only=is_ascii(console))
+            console.print(line, soft_wrap=True)
     elif found:
         console.print(_table(found, console))
     return len(found)

@@ -80,3 +80,12 @@ def event_line(name: str, event: EmotionEvent, *, ascii_only: bool = False) -> T
         says,
         f"u {data.uncertainty:.2f}  conflict {data.conflict:.2f}",
     )
+
+
+def because(data: EmotionData) -> Text | None:
+    """Say why, below an event's line; None where it does not tell."""
+    why = data.explanation
+    if why is None:
+        return None
+    words = ", ".join(f"{label.word} {label.confidence:.0%}" for label in why.labels)
+    return Text(printable(f"{words}: {why.text}" if words else why.text), "dim")

@@ -1,14 +1,15 @@
 """A live table with a row for each camera."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from streamer.event import EmotionEvent
-from streamer.looks import JUDGED, judged
+from streamer.looks import JUDGED, because, judged
 from streamer.screen import Screen
 
 _STATUS_CELLS: Final = 40
@@ -53,7 +54,14 @@ class CameraTable(Screen):
         for (node, camera), row in sorted(self._rows.items()):
             name = Text(f"{node}/{camera}")
             table.add_row(name, self._status(node, row), *self._judged(row.event))
-        return table
+        return Group(table, *self._reasons())
+
+    def _reasons(self) -> Iterator[Text]:
+        """Yield below the table why each camera's latest verdict is so."""
+        for (node, camera), row in sorted(self._rows.items()):
+            why = because(row.event.data) if row.event else None
+            if why:
+                yield Text.assemble((f"{node}/{camera} ", "bold dim"), why)
 
     def _row(self, node: str, camera: str) -> _Row:
         return self._rows.setdefault((node, camera), _Row())

@@ -204,6 +204,38 @@ def evaluate_words(
             print(line)
 
 
+@app.command()
+def label_texts(
+    texts: Annotated[
+        Path, typer.Option(metavar="CSV", help="Columns name and english: what is said of people.")
+    ],
+    output: Annotated[Path, typer.Option(help="The CSV to write, as evaluate-words wants it.")],
+) -> None:
+    """Write the emotion words that texts about people mean."""
+    from train.mentions import label_texts as label
+
+    label(texts, output)
+
+
+@app.command()
+def explain_report(
+    clips: Annotated[Path, typer.Option(help="A folder of recordings.")],
+    out: Annotated[Path, typer.Option(help="The folder of the page; it holds pictures of people.")],
+    reasons: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="What people wrote: columns name and english."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting of `credence replay`."),
+    ] = None,
+) -> None:
+    """Write a page with the explanations of recordings beside their pictures."""
+    from train.explain_report import write_report
+
+    print(write_report(out, clips, reasons, settings or []))
+
+
 def _print(summary: Mapping[str, Any]) -> None:
     for name, value in summary.items():
         if value is None or isinstance(value, int | float):
