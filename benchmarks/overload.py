@@ -9,8 +9,8 @@ for a part of every tenth of a second. The server that plays the cameras is not 
 
 An age counts as in `benchmarks.cameras`: from the moment at which the camera was due to send what
 completes the window to the event's line on standard output. The first seconds count, too, in which
-the node has yet to notice; *later* is what came after ten. What was left out is what its metrics
-say. Takes a minute and a half.
+the node has yet to notice; *later* is what came after ten. What was left out, and the level at
+the end, are what its metrics say. Takes a minute and a half.
 """
 
 import socket
@@ -62,6 +62,7 @@ class _Watched:
         self._url = f"http://127.0.0.1:{port}/metrics"
         self.cores: float | None = None
         self.left_out: Counter[str] = Counter()
+        self.level = 0
         self.measured: Measured | None = None
 
     @contextmanager
@@ -75,16 +76,20 @@ class _Watched:
         assert self.measured
         given = f"{self.cores:.2f}" if self.cores else "all"
         ages_s = [f"{self.measured.age_s(p):.2f}" for p in (50, 99, 100)]
-        later_s = f"{np.percentile(self.measured.later_s or np.inf, 99):.2f}"
+        later = self.measured.later_s
+        later_s = f"{np.percentile(later, 99):.2f}" if later else "-"
         left_out = ", ".join(f"{n} {what}" for what, n in self.left_out.items()) or "nothing"
         count = len(self.measured.ages_s)
-        return [name, given, f"{self.measured.cpu:.2f}", str(count), *ages_s, later_s, left_out]
+        taken, level = f"{self.measured.cpu:.2f}", str(self.level)
+        return [name, given, taken, str(count), *ages_s, later_s, level, left_out]
 
     def _read(self) -> Counter[str]:
         with urllib.request.urlopen(self._url, timeout=30) as page:
             families = text_string_to_metric_families(page.read().decode())
         counts: Counter[str] = Counter()
         for sample in (sample for family in families for sample in family.samples):
+            if sample.name == "credence_shedding":
+                self.level = int(sample.value)
             if sample.name in _COUNTED:
                 counts[sample.labels["reason"]] += int(sample.value)
         return counts
@@ -100,6 +105,7 @@ def _table(clip: str, free: _Watched, slowed: _Watched) -> Table:
         "p99",
         "most",
         "later p99",
+        "level",
         "left out",
     )
     table = Table(*names, title=f"{_CAMERAS} cameras, {clip}")
