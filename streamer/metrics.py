@@ -23,11 +23,11 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
-from prometheus_client.samples import Sample
 
 from engines.runtime import Batch, Outputs, Runtime
 from streamer.ensemble import Ensemble
 from streamer.event import EmotionEvent
+from streamer.reading import Reading
 
 # Else a line more for each counter says when the node began.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -157,7 +157,7 @@ class Metrics:
         """Return everything as `CONTENT_TYPE`. Blocks: the process's own are read from files."""
         return generate_latest(self._registry)
 
-    def reading(self) -> "Reading":
+    def reading(self) -> Reading:
         """Return everything as it stands. Blocks, as `page`."""
         return Reading([sample for each in self._registry.collect() for sample in each.samples])
 
@@ -173,32 +173,6 @@ class _Lost(Collector):
         for reason, count in self._lost().items():
             lost.add_metric([reason], count)
         return [lost]
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """The values of all metrics at one time."""
-
-    samples: list[Sample]
-
-    def total(self, name: str, **labels: str) -> int:
-        """Return the sum of a counter over all that have these labels."""
-        return int(sum(sample.value for sample in self._of(name, labels)))
-
-    def by(self, label: str, name: str, **labels: str) -> dict[str, int]:
-        """Return a counter by the values of one label."""
-        return {each.labels[label]: int(each.value) for each in self._of(name, labels)}
-
-    def value(self, name: str) -> float | None:
-        """Return what has no labels; None where this system does not tell."""
-        return next((sample.value for sample in self._of(name, {})), None)
-
-    def _of(self, name: str, labels: dict[str, str]) -> list[Sample]:
-        return [
-            each
-            for each in self.samples
-            if each.name == name and labels.items() <= each.labels.items()
-        ]
 
 
 @dataclass(slots=True, eq=False)

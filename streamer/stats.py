@@ -9,7 +9,8 @@ from pydantic import AfterValidator, Field, NonNegativeInt
 from engines.manifest import Modality
 from streamer.ensemble import Ensemble
 from streamer.event import Part, WindowKind
-from streamer.metrics import CameraMetrics, Reading, Reason, Shed, State, percentile_99, release
+from streamer.metrics import CameraMetrics, Reason, Shed, State, percentile_99, release
+from streamer.reading import Reading
 
 if TYPE_CHECKING:
     from streamer.judging import Judging

@@ -24,8 +24,8 @@ from streamer.endpoint import opened
 from streamer.event import EmotionEvent
 from streamer.faces import Place
 from streamer.flow import VideoFrame
-from streamer.metrics import Reading
 from streamer.node import Node
+from streamer.reading import Reading
 from streamer.shedding import Level
 from streamer.sinks.mqtt import MqttSink
 from streamer.stats import CameraStats, NodeInfo, NodeStats
