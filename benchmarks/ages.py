@@ -6,8 +6,10 @@ window of a face alone is whole once speech that began in it would have been not
 `vad.pre_roll_s` and 0.24 s; one that is shorter waits for the end of the utterance that cut it off.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from streamer.config import Config, Vad
 
@@ -22,6 +24,12 @@ class Span:
     kind: str
     start_s: float
     end_s: float
+
+    @classmethod
+    def of(cls, line: str) -> Self:
+        """Return the window of an event, which is a line of JSON."""
+        window = json.loads(line)["data"]["window"]
+        return cls(window["kind"], window["start_s"], window["end_s"])
 
 
 def closed_s(spans: Sequence[Span], config: Config) -> list[float]:

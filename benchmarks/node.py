@@ -107,9 +107,8 @@ def _ages_s(
     """Return the ages of what came between two times, by time.monotonic()."""
     by_camera: dict[str, dict[Span, float]] = defaultdict(dict)
     for line in lines:
-        data = json.loads(line.text)["data"]
-        window = Span(**data["window"])
-        by_camera[data["camera"].removeprefix("c")].setdefault(window, line.at_s)
+        camera = json.loads(line.text)["data"]["camera"]
+        by_camera[camera.removeprefix("c")].setdefault(Span.of(line.text), line.at_s)
     ages_s: list[float] = []
     for camera, came in by_camera.items():
         times_s = list(came.values())[:-1]
