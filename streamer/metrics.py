@@ -23,12 +23,12 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
-from prometheus_client.samples import Sample
 
 from engines.runtime import Batch, Outputs, Runtime
 from streamer.connection import State, Status
 from streamer.ensemble import Ensemble
 from streamer.event import EmotionEvent
+from streamer.reading import Reading
 
 # Else a line more for each counter says when the node began.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -40,8 +40,11 @@ RECENT: Final = 1000
 _AGES_S: Final = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
 _CALLS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 
-Reason = Literal["overload"]
-"""`overload`: this machine does not keep up with the camera."""
+Reason = Literal["overload", "undecoded"]
+"""`overload`: a newer one took its place, as judging did not keep up; `undecoded`: decoding did
+not."""
+Shed = Literal["ambient", "sampling", "transcript"]
+"""Windows in which nobody speaks, pictures, transcripts: what goes before media is dropped."""
 
 
 class Metrics:
@@ -76,6 +79,15 @@ class Metrics:
             ["camera", "reason"],
             registry=all_,
         )
+        self.shed = Counter(
+            "credence_shed",
+            "Windows, pictures and transcripts that were left out to keep up.",
+            ["camera", "reason"],
+            registry=all_,
+        )
+        self.shedding = Gauge(
+            "credence_shedding", "How much is left out to keep up, 0 to 5.", registry=all_
+        )
         self.windows = Counter(
             "credence_windows", "Windows that were judged.", ["camera", "kind"], registry=all_
         )
@@ -109,7 +121,7 @@ class Metrics:
     def remove(self, camera: str) -> None:
         """Forget a camera."""
         del self.cameras[camera]
-        counted = (self.reconnects, self.dropped, self.windows, self.events, self.age)
+        counted = (self.reconnects, self.dropped, self.shed, self.windows, self.events, self.age)
         for metric in (self.up, self.state, self.skew, *counted):
             metric.remove_by_labels({"camera": camera})
 
@@ -129,12 +141,18 @@ class Metrics:
         )
         outbox.set_function(waiting)
         says = "Events that never reach the broker."
-        self._registry.register(_Lost("credence_events_lost", says, lost))
+        self._registry.register(_Counted("credence_events_lost", says, lost))
 
     def follow_store(self, lost: Callable[[], Mapping[str, int]]) -> None:
         """Also tell how a store is doing, where one is configured."""
         says = "Events that are not in the store although they are not too old for it."
-        self._registry.register(_Lost("credence_events_unstored", says, lost))
+        self._registry.register(_Counted("credence_events_unstored", says, lost))
+
+    def follow_model(self, results: Callable[[], Mapping[tuple[str, str], int]]) -> None:
+        """Also tell what comes of asking a language model, by camera and result."""
+        says = "What came of events that a language model was to explain."
+        own = _Counted("credence_explanations", says, results, ("camera", "result"))
+        self._registry.register(own)
 
     def timed(self, ensemble: Ensemble) -> Ensemble:
         """Have the calls of an ensemble's engines timed; those that are already stay the same."""
@@ -150,48 +168,25 @@ class Metrics:
         """Return everything as `CONTENT_TYPE`. Blocks: the process's own are read from files."""
         return generate_latest(self._registry)
 
-    def reading(self) -> "Reading":
+    def reading(self) -> Reading:
         """Return everything as it stands. Blocks, as `page`."""
         return Reading([sample for each in self._registry.collect() for sample in each.samples])
 
 
-class _Lost(Collector):
+@dataclass(frozen=True, slots=True)
+class _Counted(Collector):
     """Counted elsewhere, read here."""
 
-    def __init__(self, name: str, says: str, lost: Callable[[], Mapping[str, int]]) -> None:
-        self._name, self._says, self._lost = name, says, lost
+    name: str
+    says: str
+    counts: Callable[[], Mapping[str, int] | Mapping[tuple[str, str], int]]
+    labels: tuple[str, ...] = ("reason",)
 
     def collect(self) -> Iterable[Metric]:
-        lost = CounterMetricFamily(self._name, self._says, labels=["reason"])
-        for reason, count in self._lost().items():
-            lost.add_metric([reason], count)
-        return [lost]
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """The values of all metrics at one time."""
-
-    samples: list[Sample]
-
-    def total(self, name: str, **labels: str) -> int:
-        """Return the sum of a counter over all that have these labels."""
-        return int(sum(sample.value for sample in self._of(name, labels)))
-
-    def by(self, label: str, name: str, **labels: str) -> dict[str, int]:
-        """Return a counter by the values of one label."""
-        return {each.labels[label]: int(each.value) for each in self._of(name, labels)}
-
-    def value(self, name: str) -> float | None:
-        """Return what has no labels; None where this system does not tell."""
-        return next((sample.value for sample in self._of(name, {})), None)
-
-    def _of(self, name: str, labels: dict[str, str]) -> list[Sample]:
-        return [
-            each
-            for each in self.samples
-            if each.name == name and labels.items() <= each.labels.items()
-        ]
+        counted = CounterMetricFamily(self.name, self.says, labels=self.labels)
+        for values, count in self.counts().items():
+            counted.add_metric([values] if isinstance(values, str) else values, count)
+        return [counted]
 
 
 @dataclass(slots=True, eq=False)
@@ -216,7 +211,10 @@ class CameraMetrics:
             self._all.state.labels(self.name, state).set(state == self.state)
         self._all.reconnects.labels(self.name)
         self.heard(None)
-        self._all.dropped.labels(self.name, "overload")
+        for reason in get_args(Reason):
+            self._all.dropped.labels(self.name, reason)
+        for shed in get_args(Shed):
+            self._all.shed.labels(self.name, shed)
         self._all.age.labels(self.name)
         for kind in ("speech", "ambient"):
             self._all.windows.labels(self.name, kind)
@@ -238,8 +236,12 @@ class CameraMetrics:
             self._all.state.labels(self.name, state).set(state == status.state)
 
     def dropped(self, reason: Reason = "overload") -> None:
-        """A picture or a piece of sound made room for a newer one."""
+        """A picture or a piece of sound was not looked at."""
         self._all.dropped.labels(self.name, reason).inc()
+
+    def shed(self, reason: Shed) -> None:
+        """Something was left out, so that no media has to be dropped."""
+        self._all.shed.labels(self.name, reason).inc()
 
     def heard(self, skew_s: float | None) -> None:
         """Sound has come, so much later than pictures of the same time; None if not known."""

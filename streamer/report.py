@@ -83,6 +83,7 @@ class Reporter:
             time=datetime.now(UTC),
             uptime_s=time.monotonic() - self._began_s,
             waiting=mqtt.waiting,
+            shedding=int(reading.value("credence_shedding") or 0),
             cpu=self._cpu(reading.value("process_cpu_seconds_total")),
             memory_bytes=None if memory is None else int(memory),
             cameras={
@@ -134,6 +135,9 @@ def describe(judging: Judging, broker: str | None) -> None:
     log.info("policy", name=ensemble.policy.name, hash=ensemble.policy.hash)
     if broker:
         log.info("events go to a broker", broker=broker, node=config.node)
+    if model := config.language_model:
+        words = config.transcript.publish
+        log.info("clues go to a language model", at=model.url, model=model.model, words=words)
     if store := config.store.file(config.node):
         log.info("events are kept", file=str(store), days=config.store.keep_days)
 

@@ -22,6 +22,7 @@ from streamer.metrics import CameraMetrics
 from streamer.presence import Presence
 from streamer.pulse import STALL_S, Pulse, Stall
 from streamer.reconnect import Reconnector, camera_backoff
+from streamer.shedding import Relief
 from streamer.sinks.fanout import Sinks
 from streamer.sinks.jsonl import OutputError
 from streamer.worker import Worker
@@ -35,6 +36,9 @@ AWAY_S: Final = 30.0
 _AWAY_MOST_S: Final = 3600.0
 """Each time that was done it is done less readily: sound may rest by itself while nobody speaks."""
 _LOOK_S: Final = 0.5
+
+_LONGEST_S: Final = 1.0
+"""Media that has waited for longer is too old to be judged."""
 
 _TOO_SLOW = "this machine is too slow, media is dropped; raise video.sample_every_s"
 _YUNET = ", or get a faster face finder with: credence models fetch yunet"
@@ -74,6 +78,7 @@ class Running:
         judge: Judge,
         waiting: Waiting,
         announcer: Announcer,
+        relief: Relief,
     ) -> None:
         self.name = settings.name
         self.failed: CameraError | None = None
@@ -83,9 +88,15 @@ class Running:
         self._announcer = announcer
         self._address = settings.address
         video = judging.config.video
-        sampling = Sampling(video.sample_every_s, judge.finder.small_px)
+        self._relief = relief
+        sampling = Sampling(video.sample_every_s, judge.finder.small_px, relief)
         self._source = Live(
-            settings.name, self._address, sampling, waiting.timeout_s, video.decoder
+            settings.name,
+            self._address,
+            sampling,
+            waiting.timeout_s,
+            video.decoder,
+            relief=relief,
         )
         self._stopping = asyncio.Event()
         self._stall_s, self._away_s = waiting.stall_s, waiting.away_s
@@ -149,6 +160,7 @@ class Running:
         dropping = Handover[Media | Notice](
             partial(self._source.read, pulse=pulse),
             name=self.name,
+            longest_s=_LONGEST_S,
             droppable=lambda item: not isinstance(item, Epoch | Notice),
             drops=self._metrics.dropped,
         )
@@ -160,7 +172,12 @@ class Running:
                 media = self._until_lost(self._handover, lost)
                 try:
                     await self._judging.publish(
-                        media, self._judge.finder, self._announcer, self._judge.worker, self._sinks
+                        media,
+                        self._judge.finder,
+                        self._announcer,
+                        self._judge.worker,
+                        self._sinks,
+                        self._relief,
                     )
                 finally:
                     watch.cancel()
@@ -168,6 +185,7 @@ class Running:
             log.warning(f"camera {self.name}: its last events were given up")
         finally:
             self._handover = self._limit = None
+            self._relief.gone()
             if dropping.dropped:
                 said = f"camera {self.name}: media was dropped"
                 log.warning(said, items=dropping.dropped, of=dropping.handed)
@@ -183,13 +201,14 @@ class Running:
         overrun = False
         try:
             async for item in handover:
+                self._relief.took(self._source.backlog.late_s + handover.waited_s)
                 if isinstance(item, Notice):
                     self._passing = item.sentence
                     await self._tell()
                     continue
                 if isinstance(item, Epoch):
                     await self._connected(item)
-                if handover.dropped and not overrun:
+                if (handover.dropped or self._relief.skips) and not overrun:
                     overrun = True
                     faster = _YUNET if isinstance(self._judge.finder, Haar) else ""
                     log.warning(f"camera {self.name}: {_TOO_SLOW}{faster}")

@@ -14,6 +14,7 @@ from typing import Final, NoReturn, ParamSpec, TypeVar
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_GIVES_WAY: Final = 5
 _LEAVE_S: Final = 1.0
 """How long the end of the process waits for threads: time for one picture or one window."""
 
@@ -52,6 +53,15 @@ def run_to_end(work: Coroutine[object, object, R]) -> R:
     with asyncio.Runner() as runner:
         runner.get_loop().set_default_executor(_Unawaited())
         return runner.run(work)
+
+
+def give_way() -> None:
+    """Let the other threads of this process go before the one that calls; Linux alone.
+
+    It cannot be taken back: who may put threads off may not put them on.
+    """
+    if sys.platform == "linux":  # elsewhere this is not of the thread but of the process
+        os.nice(_GIVES_WAY)
 
 
 def leave(code: int) -> NoReturn:

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from streamer.broker import KEPT_S, Delivery
 from streamer.connection import State
 from streamer.event import CONTENT_TYPE, EmotionEvent, Part
+from streamer.explanation import ExplanationEvent
 from streamer.sinks.home_assistant import FRESH_S, Device, TrustedEvent
 from streamer.spoken import Spoken
 from streamer.state import CameraState
@@ -113,6 +114,13 @@ EVENT = Topic(
     EmotionEvent,
     Delivery(content_type=CONTENT_TYPE, expiry_s=KEPT_S),
 )
+EXPLANATION = Topic(
+    "explanation",
+    "{prefix}/{node}/{camera}/explanation",
+    "A later explanation of an event, by a language model: a CloudEvent. Off by default.",
+    ExplanationEvent,
+    Delivery(content_type=CONTENT_TYPE, expiry_s=KEPT_S),
+)
 STATE = Topic(
     "state",
     "{prefix}/{node}/{camera}/state",
@@ -173,6 +181,7 @@ TOPICS: Final = (
     ENABLED,
     ENABLE,
     EVENT,
+    EXPLANATION,
     STATE,
     TRANSCRIPT,
     SWAPPED,

@@ -1,7 +1,6 @@
 """Events to an MQTT broker. `docs/mqtt.md` is for readers."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,10 +9,11 @@ from typing import Final
 import aiomqtt
 import structlog
 
-from streamer.broker import Broker, Client, RefusedError
+from streamer.broker import IN_FLIGHT, Broker, Client, RefusedError
 from streamer.event import EmotionEvent
 from streamer.link import Link, backoff
 from streamer.sinks.home_assistant import HomeAssistant, TrustedEvent
+from streamer.sinks.newest import Newest
 from streamer.sinks.outbox import Letter, MemoryOutbox, Outbox
 from streamer.spoken import Spoken
 from streamer.topics import (
@@ -23,7 +23,6 @@ from streamer.topics import (
     EVENT,
     STATE,
     STATUS,
-    SWAPPED,
     TRANSCRIPT,
     TRUSTED,
     Retained,
@@ -33,8 +32,10 @@ from streamer.topics import (
 
 _ONLINE: Final = b"online"
 _OFFLINE: Final = b"offline"
+_ON_THEIR_WAY: Final = 4 * IN_FLIGHT
+"""Events that are taken from the outbox and not yet acknowledged."""
 _COMMANDS: Final = 16
-"""So many commands, and so many answers, wait; more are dropped."""
+"""So many commands wait; more are dropped."""
 
 log = structlog.get_logger()
 
@@ -76,7 +77,7 @@ class MqttSink:
         self._told_home: dict[str, int] = {}
         self._partials: dict[str, Spoken] = {}
         self._commands: dict[str, asyncio.Queue[Command]] = {}
-        self._answers: deque[tuple[str, bytes]] = deque(maxlen=_COMMANDS)
+        self._once = Newest()
         self._something_to_say = asyncio.Event()
         self._closing = False
         self._stopped = asyncio.Event()
@@ -167,9 +168,9 @@ class MqttSink:
         topic = self.broker.topic(self._node, *levels)
         return self._commands.setdefault(topic, asyncio.Queue(_COMMANDS))
 
-    def answer(self, payload: bytes, *levels: str) -> None:
+    def once(self, payload: bytes, of: Topic, *levels: str) -> None:
         """Publish JSON once on a topic of this node. Only the newest wait for a broker."""
-        self._answers.append((self.broker.topic(self._node, *levels), payload))
+        self._once.put(self.broker.topic(self._node, *levels), payload, of.delivery)
         self._something_to_say.set()
 
     async def close(self) -> None:
@@ -226,9 +227,11 @@ class MqttSink:
 
     async def _send_events(self, client: Client) -> None:
         """Keep events in flight until the sink is closed and all are acknowledged."""
+        room = asyncio.Semaphore(_ON_THEIR_WAY)  # else all that waits on disk would be in memory
         async with asyncio.TaskGroup() as tasks:
-            while taken := await self._outbox.take():
-                tasks.create_task(self._deliver(client, *taken), name="mqtt event")
+            while await room.acquire() and (taken := await self._outbox.take()):
+                task = tasks.create_task(self._deliver(client, *taken), name="mqtt event")
+                task.add_done_callback(lambda _: room.release())
 
     async def _deliver(self, client: Client, number: int, letter: Letter) -> None:
         topic = self.broker.topic(self._node, letter.camera, "event")
@@ -277,8 +280,7 @@ class MqttSink:
             await self._something_to_say.wait()
             self._something_to_say.clear()
             await self._say(client)
-            while self._answers:
-                await client.send(*self._answers.popleft(), SWAPPED.delivery)
+            await self._once.send(client)
             while self._partials:
                 camera, spoken = self._partials.popitem()
                 await self._send_spoken(client, camera, spoken.model_dump_json().encode())
@@ -295,5 +297,6 @@ class MqttSink:
     async def _take_leave(self, client: Client) -> None:
         for camera in self._cameras:
             await self.status(camera, online=False)
+        await self._once.send(client)
         await self._say(client)
         await client.send(self._availability, _OFFLINE, AVAILABILITY.delivery)

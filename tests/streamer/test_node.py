@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from streamer.config import Camera, Config, Faces, Video
 from streamer.event import EmotionEvent
+from streamer.explanation import ExplanationEvent
 from streamer.flow import Face, VideoFrame
 from streamer.live import CameraError
 from streamer.node import Node, open_node
@@ -31,10 +32,14 @@ class Events:
 
     def __init__(self) -> None:
         self.all: list[EmotionEvent] = []
+        self.explanations: list[ExplanationEvent] = []
         self._more = asyncio.Event()
 
-    def put(self, event: EmotionEvent) -> None:
-        self.all.append(event)
+    def put(self, event: EmotionEvent | ExplanationEvent) -> None:
+        if isinstance(event, ExplanationEvent):
+            self.explanations.append(event)
+        else:
+            self.all.append(event)
         self._more.set()
 
     def of(self, camera: str) -> list[EmotionEvent]:
@@ -133,7 +138,7 @@ async def test_a_machine_that_is_too_slow_is_told_what_to_do(
     task, said = asyncio.create_task(node.run(None, None)), ""
     while "too slow" not in said:
         await asyncio.sleep(0.05)
-        said = capsys.readouterr().out
+        said += capsys.readouterr().out
     node.stop()
     await task
     assert "raise video.sample_every_s, or get a faster face finder with: credence models" in said
