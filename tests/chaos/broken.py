@@ -1,7 +1,7 @@
 """A camera whose packets arrive damaged, as fast as they are taken; then it hangs up."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from itertools import islice
@@ -15,22 +15,19 @@ from tests.chaos.mutations import mutate
 _PACKETS = 400
 
 
-class Broken(Session):
-    """One client's connection; all that is sent after PLAY may be damaged."""
+class Damage:
+    """What is sent in place of packets, the same again for the same random numbers."""
 
-    def __init__(self, writer: asyncio.StreamWriter, clip: Path, random: Random) -> None:
-        self._random, self._harm = random, random.choice((0.02, 0.2, 0.8))
-        sdp = describe(clip)
-        if random.random() < 0.25:
-            sdp = mutate(sdp.encode(), b"", random)[1].decode("latin1")
-        super().__init__(writer, sdp, list(islice(packets(clip), _PACKETS)))
+    def __init__(self, random: Random, share: float) -> None:
+        """``share`` of the packets are damaged."""
+        self._random, self._share = random, share
 
-    def interleaved(self, packet: Packet) -> bytes:
-        """Return what is sent in place of a packet."""
+    def of(self, packet: Packet, framed: Callable[[Packet], bytes]) -> bytes:
+        """Return what is sent in place of a packet, of which ``framed`` makes an RTSP frame."""
         random = self._random
-        if random.random() > self._harm:
-            return super().interleaved(packet)
-        sent = super().interleaved(replace(packet, data=self._damaged(packet.data)))
+        if random.random() > self._share:
+            return framed(packet)
+        sent = framed(replace(packet, data=self._damaged(packet.data)))
         match random.randrange(8):
             case 0:
                 return b""
@@ -54,11 +51,22 @@ class Broken(Session):
             return bytes(head) + rest
         return mutate(data, b"", self._random)[1][:1500]
 
+
+class Broken(Session):
+    """One client's connection; all that is sent after PLAY may be damaged."""
+
+    def __init__(self, writer: asyncio.StreamWriter, clip: Path, random: Random) -> None:
+        self._damage = Damage(random, random.choice((0.02, 0.2, 0.8)))
+        sdp = describe(clip)
+        if random.random() < 0.25:
+            sdp = mutate(sdp.encode(), b"", random)[1].decode("latin1")
+        super().__init__(writer, sdp, list(islice(packets(clip), _PACKETS)))
+
     async def play(self) -> None:
         """Send all packets at once, and go."""
         with suppress(OSError):
             for packet in self.packets:
-                self.send(packet)
+                self.writer.write(self._damage.of(packet, self.interleaved))
                 await self.writer.drain()
         self.played.set()
         self.writer.close()

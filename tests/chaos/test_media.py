@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos import media
+from tests.chaos import bases, media
 
 
 @pytest.mark.timeout(120)
@@ -36,7 +36,7 @@ def test_crashes_hangs_and_tracebacks_are_noticed(
     script.write_text(PLAYER)
     monkeypatch.setattr(media, "PLAYER", (sys.executable, str(script)))
     monkeypatch.setattr(media, "_LIMIT_S", 1.0)
-    monkeypatch.setattr(media.bases, "make", lambda _: None)
+    monkeypatch.setattr(bases, "make", lambda _: None)
     outcome = media.run(tmp_path, count=5)
     crash, hang, bad = outcome.wrong
     assert crash.startswith("1 replay x: crashed, exit code -11")
