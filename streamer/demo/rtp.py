@@ -37,7 +37,8 @@ def packets(clip: Path, *, rounds: int | None = 1) -> Iterator[Packet]:
             timed = [packet for packet in given.demux() if packet.dts is not None]
             for packet in sorted(timed, key=_when_s):
                 yield from muxers[packet.stream.index].pack(packet, offset_s)
-            offset_s += (given.duration or 0) / av.time_base
+            # From the first packet of all, which may be before zero: FFmpeg refuses a step back.
+            offset_s += max(map(_end_s, timed)) - min(map(_when_s, timed))
 
 
 @dataclass(eq=False)
@@ -69,6 +70,10 @@ class _Muxer:
 
 def _when_s(packet: Any) -> float:
     return float(packet.dts * packet.time_base)
+
+
+def _end_s(packet: Any) -> float:
+    return float((packet.dts + (packet.duration or 0)) * packet.time_base)
 
 
 def describe(clip: Path) -> str:

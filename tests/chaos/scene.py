@@ -70,7 +70,7 @@ class Node:
         self.cameras = {name: Camera(clip) for name in names}
         self._folder, self._broker, self._ended = folder, broker, ""
         self._events: list[tuple[float, dict[str, Any]]] = []
-        self._statuses: dict[str, str] = {}
+        self._statuses: dict[str, tuple[float, str]] = {}
         self._heard = threading.Condition()
         self._hosts = folder / "hosts"
         self._hosts.write_text("127.0.0.1 localhost\n")
@@ -134,11 +134,12 @@ class Node:
 
     def status(self, name: str) -> str:
         """Return a camera's last status."""
-        return self._statuses.get(name, "")
+        return self._statuses.get(name, (0.0, ""))[1]
 
-    def online(self, name: str) -> bool:
-        """Return whether a camera's last status is that it works."""
-        return self.status(name).startswith("online")
+    def online(self, name: str, since_s: float = 0.0) -> bool:
+        """Return whether a camera's last status, come since a time, is that it works."""
+        at_s, status = self._statuses.get(name, (0.0, ""))
+        return at_s >= since_s and status.startswith("online")
 
     def longest_gap_s(self, name: str) -> float:
         """Return the longest time between two events of a camera."""
@@ -181,7 +182,7 @@ class Node:
             if leaf == "event":
                 self._events.append((time.monotonic(), json.loads(message.payload)))
             elif leaf == "status":
-                self._statuses[camera] = bytes(message.payload).decode()
+                self._statuses[camera] = time.monotonic(), bytes(message.payload).decode()
             self._heard.notify_all()
 
 
@@ -192,11 +193,10 @@ class Scene:
         self.name, self.node, self.camera = name, node, node.cameras[name]
         self.host = node.host(name)
 
-    def wait_for_event(self, since_s: float | None = None) -> float:
-        """Wait for an event that comes from now on; return how many seconds after a time."""
+    def wait_for_event(self) -> None:
+        """Wait for an event that comes from now on."""
         from_s = time.monotonic()
         self.node.wait_until(lambda: self.node.events(self.name, from_s), "an event")
-        return time.monotonic() - (since_s or from_s)
 
     def wait_for_status(self, *parts: str) -> None:
         """Wait until its status holds all of these."""
@@ -205,9 +205,15 @@ class Scene:
             lambda: all(part in status(self.name) for part in parts), " and ".join(parts)
         )
 
+    def start(self, clip: Path | None = None, **faults: object) -> None:
+        """Start the camera, and wait until it is online again."""
+        self.camera.start(clip, **faults)
+        self.wait_until_online()
+
     def wait_until_online(self) -> None:
-        """Wait until it works."""
-        self.node.wait_until(lambda: self.node.online(self.name), "online")
+        """Wait until it is said from now on that the camera works."""
+        from_s = time.monotonic()
+        self.node.wait_until(lambda: self.node.online(self.name, from_s), "online")
 
     def wait_until_offline(self, *reasons: str) -> None:
         """Wait until it does not, and the log says one of the reasons, if any are given."""
@@ -222,11 +228,16 @@ class Scene:
         line = f"camera {self.name}: {text}"
         self.node.wait_until(lambda: any(line in said for said in self.node.log()), text)
 
-    def back(self, *, running: bool = False) -> str:
-        """Start the camera unless it runs; wait for events; say how long that took."""
-        if not running:
-            self.camera.start()
-        return f"events {self.wait_for_event():.1f} s after the camera is back"
+    def back(self) -> str:
+        """Start the camera and wait for events; say how long that took."""
+        began_s = time.monotonic()
+        self.start()
+        return self.events_since(began_s)
+
+    def events_since(self, began_s: float) -> str:
+        """Wait for the next event; say how long after a time it came."""
+        self.wait_for_event()
+        return f"events {time.monotonic() - began_s:.1f} s after the camera is back"
 
 
 def own_hosts() -> bool:
