@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--cameras", type=int, default=24)
     parser.add_argument("--every-s", type=float, default=0.5)
     given = parser.parse_args()
-    event = _example()
+    event = example()
     with tempfile.TemporaryDirectory() as folder:
         synced_s = _synced_s(Path(folder) / "file")
         with Spool.open(Path(folder) / "spool.sqlite3", Bounds()) as spool:
@@ -89,7 +89,8 @@ def _synced_s(path: Path) -> float:
     return statistics.median(took_s)
 
 
-def _example() -> EmotionEvent:
+def example() -> EmotionEvent:
+    """Return the event that `docs/events.md` shows."""
     text = _EXAMPLE.read_text(encoding="utf-8").partition("```json\n")[2].partition("```")[0]
     return EmotionEvent.model_validate_json(text)
 

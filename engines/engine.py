@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from engines import preprocess
 from engines.devices import Chosen, choose
@@ -61,6 +62,16 @@ class EngineContractError(CredenceError):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What an engine believes of a window."""
+
+    opinion: Opinion
+    """(K,) over `labels.EMOTIONS`."""
+    rows: Opinion
+    """(n, K) of each face crop, voice segment or 48 words; their average is the opinion."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Engine:
     """A network with its contract. `judge` is thread-safe and has no side effect."""
 
@@ -87,18 +98,25 @@ class Engine:
 
         Worth waiting for windows only where `runtime.batches`.
         """
+        return [answer.opinion for answer in self.answers(windows)]
+
+    def answers(self, windows: Sequence[Window]) -> list[Answer]:
+        """Return each window's opinion and those that it is the average of, as `judge_all`."""
         rows = [tensor(window) for window in windows]
         if not rows:
             return []
         evidence, _ = self.runtime(stacked(rows))
         ends = np.cumsum([len(each) for each in rows])[:-1]
         try:
-            return [
-                averaging([Opinion.from_evidence(row) for row in each])
-                for each in np.split(evidence, ends)
-            ]
+            return [_answer(each) for each in np.split(evidence, ends)]
         except ValueError as error:
             raise BrokenBundleError(self.path, f"its network gives nonsense ({error})") from error
+
+
+def _answer(evidence: npt.NDArray[np.float32]) -> Answer:
+    rows = Opinion.from_evidence(evidence)
+    each = [Opinion(*row) for row in zip(rows.belief, rows.uncertainty, strict=True)]
+    return Answer(averaging(each), rows)
 
 
 def open_engine(

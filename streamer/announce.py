@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
+from engines.clues import Clue as Measured
 from engines.labels import EMOTIONS
 from engines.manifest import Modality
 from engines.opinion import Opinion
@@ -13,8 +14,11 @@ from engines.verdict import MODALITIES
 from streamer.ensemble import Ensemble
 from streamer.event import (
     Belief,
+    Clue,
     EmotionData,
     EmotionEvent,
+    Explanation,
+    Label,
     ModalityOpinion,
     Person,
     Transcript,
@@ -71,6 +75,7 @@ class Announcer:
                 belief=_belief(judged.judgement.fused),
                 uncertainty=float(judged.judgement.fused.uncertainty),
                 conflict=judged.judgement.conflict,
+                explanation=_explanation(judged),
                 opinions={kind: _opinion(kind, judged) for kind in MODALITIES},
                 transcript=judged.recognised.transcript if self.publish_words else None,
                 engines=ensemble.hashes,
@@ -143,4 +148,30 @@ def _opinion(kind: Modality, judged: Judged) -> ModalityOpinion:
         trust=judged.judgement.trust.get(kind, 0.0),
         quality=dict(judged.recognised.quality.get(kind, {})),
         reason=None if opinion is not None else judged.recognised.absent[kind],
+    )
+
+
+def _explanation(judged: Judged) -> Explanation | None:
+    why = judged.explanation
+    if why is None:
+        return None
+    return Explanation(
+        text=why.text,
+        cited=why.cited,
+        clues=tuple(_clue(clue) for clue in judged.clues),
+        labels=tuple(Label(word=each.word, confidence=each.confidence) for each in why.labels),
+        by=why.by,
+    )
+
+
+def _clue(clue: Measured) -> Clue:
+    return Clue(
+        id=clue.id,
+        value=clue.value,
+        unit=clue.unit,
+        start_s=clue.start_s,
+        end_s=clue.end_s,
+        z=clue.z,
+        emotion=clue.emotion,
+        word=clue.word or None,
     )

@@ -3,8 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from engines.engine import Engine
-from engines.opinion import Opinion
+from engines.engine import Answer, Engine
 from engines.window import Window
 from streamer.worker import Worker
 
@@ -14,7 +13,7 @@ class _Asked:
     window: Window
     until_s: float
     """By the loop's clock, when it has waited long enough for others."""
-    opinion: "asyncio.Future[Opinion]"
+    answer: "asyncio.Future[Answer]"
 
 
 class Batcher:
@@ -31,7 +30,7 @@ class Batcher:
         self._asked: dict[Engine, list[_Asked]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def judge(self, engine: Engine, window: Window) -> Opinion:
+    async def judge(self, engine: Engine, window: Window) -> Answer:
         """Return what an engine believes of a window; what it raises is raised to all who wait."""
         loop = asyncio.get_running_loop()
         asked = _Asked(window, loop.time() + self._within_s, loop.create_future())
@@ -42,7 +41,7 @@ class Batcher:
             task = loop.create_task(self._serve(engine), name="batches")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return await asked.opinion
+        return await asked.answer
 
     def close(self) -> None:
         """Judge nothing more."""
@@ -55,7 +54,7 @@ class Batcher:
         waiting, clock = self._asked[engine], asyncio.get_running_loop().time
         while waiting:
             await asyncio.sleep(waiting[0].until_s - clock())
-            batch = [asked for asked in waiting if not asked.opinion.done()]
+            batch = [asked for asked in waiting if not asked.answer.done()]
             waiting.clear()
             if batch:
                 await self._judge(engine, batch)
@@ -63,12 +62,12 @@ class Batcher:
 
     async def _judge(self, engine: Engine, batch: list[_Asked]) -> None:
         try:
-            opinions = await self.worker.run(engine.judge_all, [each.window for each in batch])
+            answers = await self.worker.run(engine.answers, [each.window for each in batch])
         except Exception as error:
             for each in batch:
-                if not each.opinion.done():  # it may be cancelled meanwhile
-                    each.opinion.set_exception(error)
+                if not each.answer.done():  # it may be cancelled meanwhile
+                    each.answer.set_exception(error)
         else:
-            for each, opinion in zip(batch, opinions, strict=True):
-                if not each.opinion.done():
-                    each.opinion.set_result(opinion)
+            for each, answer in zip(batch, answers, strict=True):
+                if not each.answer.done():
+                    each.answer.set_result(answer)

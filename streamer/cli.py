@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Coroutine, Sequence
 from contextlib import closing
-from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -19,8 +19,10 @@ from engines.command import say
 from engines.errors import CredenceError
 from streamer import cli_given as given
 from streamer.cli_engines import app as engines_app
+from streamer.cli_events import app as events_app
 from streamer.cli_given import ConfigOption, SetOption, SourceArgument
 from streamer.cli_models import app as models_app
+from streamer.cli_node import reload
 from streamer.logs import log_to_stderr
 from streamer.threads import leave
 
@@ -35,22 +37,8 @@ app = typer.Typer(
 )
 app.add_typer(models_app, name="models")
 app.add_typer(engines_app, name="engines")
-
-
-class Speed(StrEnum):
-    """How fast a recording is replayed."""
-
-    REALTIME = "1"
-    MAX = "max"
-
-
-class NowhereError(CredenceError):
-    """Events would go nowhere."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "events have nowhere to go; configure mqtt, or give --output FILE (- is stdout)"
-        )
+app.add_typer(events_app, name="events")
+app.command()(reload)
 
 
 def main() -> None:
@@ -79,8 +67,8 @@ def replay(
     config: ConfigOption = None,
     settings: SetOption = None,
     speed: Annotated[
-        Speed, typer.Option(help="1 takes as long as the recording, max as long as it must.")
-    ] = Speed.MAX,
+        given.Speed, typer.Option(help="1 takes as long as the recording, max as long as it must.")
+    ] = given.Speed.MAX,
     start: Annotated[
         str | None,
         typer.Option(
@@ -113,14 +101,15 @@ def replay(
         _refuse(failed)
     from streamer.replay import open_replay  # slow, so only for what can be replayed
 
-    player = open_replay(loaded, realtime=speed is Speed.REALTIME, began=began)
+    player = open_replay(loaded, realtime=speed is given.Speed.REALTIME, began=began)
     shown = target is sys.stdout and target.isatty()
     with (
+        given.store(loaded) as store,
         closing(player.judging),
         closing(JsonLines(target)) as lines,
         bars(files, events_shown=shown) as advance,
     ):
-        failed = _run(player.run(files, lines, sink, advance))
+        failed = _run(player.run(files, lines, sink, advance, store))
     _refuse(failed)
 
 
@@ -145,13 +134,17 @@ def run(
     loaded = given.cameras(source, settings)
     if not loaded.cameras:
         raise NoCamerasError
-    if loaded.mqtt is None and output is None:
-        raise NowhereError
+    given.somewhere(loaded, output)
     with given.opened(output) as file, given.spool(loaded) as spool:
         sink = given.sink(loaded, spool)
         node = open_node(loaded)
+        node.read = partial(given.cameras, source, settings)
         describe(node.judging, sink.broker.address if sink else None)
-        with claimed(loaded.node) as node.control, opened(loaded.metrics) as node.listener:
+        with (
+            given.store(loaded) as node.store,
+            claimed(loaded.node) as node.control,
+            opened(loaded.metrics) as node.listener,
+        ):
             _run(run_until_signalled(node, JsonLines(file) if file else None, sink))
     if node.failed:
         raise typer.Exit(2)
@@ -224,11 +217,11 @@ def check(
     source: SourceArgument,
     settings: SetOption = None,
 ) -> None:
-    """Try settings, engines, every camera and the broker; say in a line each what is wrong."""
+    """Try settings, engines, cameras, broker and store; say in a line each what is wrong."""
     from streamer.ensemble import open_ensemble, warn_of_lacking
     from streamer.faces import open_finder
     from streamer.live import device as decoding_device
-    from streamer.probe import probe_all
+    from streamer.probe import probe_all, probe_store
     from streamer.transcribe import open_transcriber
 
     loaded = given.cameras(source, settings)
@@ -239,6 +232,8 @@ def check(
     broker = given.broker(loaded.mqtt) if loaded.mqtt else None
     print("settings, engines and face finder are good")
     findings = _run(probe_all(loaded.cameras, broker))
+    if store := loaded.store.file(loaded.node):
+        findings.append(probe_store(store))
     for found in findings:
         print(found.sentence)
     if not all(found.good for found in findings):

@@ -1,10 +1,11 @@
 """The commands `credence engines …`."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from streamer.cli_node import NodeOption, tell
 
 app = typer.Typer(
     help="Look after the engines of a node that runs on this machine.",
@@ -42,20 +43,11 @@ def swap(
     voice: Annotated[str | None, _choice("What judges voices")] = None,
     text: Annotated[str | None, _choice("What judges words")] = None,
     policy: Annotated[str | None, _choice("What decides on trust")] = None,
-    node: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Which, where several nodes run.")
-    ] = None,
+    node: NodeOption = None,
 ) -> None:
     """Let other engines judge from the next window on; the old ones come back if they fail.
 
     What is not given stays as it is. After a restart the node has what is configured again.
     """
-    from engines.command import say
-    from streamer.control import ask
-
     wanted = {"face": face, "voice": voice, "text": text, "policy": policy}
-    answer = json.loads(ask(json.dumps({"swap": wanted}).encode(), node))
-    if answer["outcome"] in ("refused", "taken back"):
-        say("credence", answer["sentence"])
-        raise typer.Exit(2)
-    print(answer["sentence"])
+    tell({"swap": wanted}, node)

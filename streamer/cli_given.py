@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO, cast
 
 import typer
+
+from engines.errors import CredenceError
 
 if TYPE_CHECKING:
     from streamer.broker import Broker
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from streamer.sinks.mqtt import MqttSink
     from streamer.sinks.outbox import Outbox
     from streamer.sinks.spool import Spool
+    from streamer.sinks.store import Store
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="Settings in YAML; defaults without.")
@@ -37,6 +41,29 @@ SourceArgument = Annotated[
         help="Settings in YAML; or one camera: rtsp://user:password@host/path, http://…, webcam:0.",
     ),
 ]
+
+
+class Speed(StrEnum):
+    """How fast a recording is replayed."""
+
+    REALTIME = "1"
+    MAX = "max"
+
+
+class NowhereError(CredenceError):
+    """Events would go nowhere."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "events have nowhere to go; configure mqtt or store.path, or give --output FILE"
+            " (- is stdout)"
+        )
+
+
+def somewhere(loaded: "Config", output: Path | None) -> None:
+    """Raise NowhereError where no event would be kept or published."""
+    if loaded.mqtt is None and loaded.store.path == "none" and output is None:
+        raise NowhereError
 
 
 def cameras(source: str, settings: list[str] | None) -> "Config":
@@ -80,7 +107,7 @@ def time(text: str | None) -> datetime | None:
     """Read --start."""
     if text is None:
         return None
-    from streamer.source import utc
+    from streamer.times import utc
 
     try:
         return utc(text)
@@ -158,6 +185,18 @@ def spool(loaded: "Config") -> "AbstractContextManager[Spool | None]":
     return Spool.open(kept.path(loaded.node), bounds) if loaded.mqtt else nullcontext()
 
 
+def store(loaded: "Config") -> "AbstractContextManager[Store | None]":
+    """Open where events are kept for later; None where that is not configured."""
+    from streamer.sinks.store import Store
+    from streamer.sinks.store_file import Keep
+
+    path = loaded.store.file(loaded.node)
+    if path is None:
+        return nullcontext()
+    keep = Keep(loaded.store.keep_days * 86_400, loaded.store.largest_mb * 1_000_000)
+    return Store.open(path, keep)
+
+
 def broker(mqtt: "Mqtt") -> "Broker":
     """Return the broker that is configured; refuse certificates that cannot be used."""
     from streamer.broker import Broker
@@ -202,6 +241,5 @@ def sink(config: "Config", outbox: "Outbox | None") -> "MqttSink | None":
     to, discovery = broker(config.mqtt), config.mqtt.home_assistant
     if discovery == "none":
         return MqttSink(to, config.node, outbox)
-    cameras = [camera.name for camera in config.cameras]
-    home = HomeAssistant(to, config.node, discovery, cameras)
+    home = HomeAssistant(to, config.node, discovery, switches=config.mqtt.switches)
     return MqttSink(to, config.node, outbox, home=home)

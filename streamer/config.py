@@ -17,7 +17,7 @@ from pydantic import (
 
 from engines.gpu import device_named
 from streamer import addresses
-from streamer.config_outputs import Metrics, Mqtt, Spool
+from streamer.config_outputs import Metrics, Mqtt, Spool, Store
 from streamer.section import Real, Section, TopicLevel, Whole
 from streamer.settings import Clash, ConfigError, PathUnless, read
 
@@ -30,6 +30,7 @@ __all__ = [
     "Metrics",
     "Mqtt",
     "Spool",
+    "Store",
     "Transcript",
     "Vad",
     "Video",
@@ -72,6 +73,8 @@ class Camera(Section):
     things, `lavfi:` and a description of FFmpeg's. Never shown."""
     transport: Literal["tcp", "udp"] = "tcp"
     """How RTSP carries media. `udp` where a camera offers nothing else."""
+    enabled: bool = True
+    """Whether it is looked at. One that is not stands in topics and stats as `disabled`."""
 
     @property
     def address(self) -> addresses.Address:
@@ -195,6 +198,7 @@ class Config(Section):
     transcript: Transcript = Transcript()
     mqtt: Mqtt | None = None
     spool: Spool = Spool()
+    store: Store = Store()
     metrics: Metrics = Metrics()
 
     @field_validator("cameras")

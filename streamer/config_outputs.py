@@ -23,6 +23,11 @@ from streamer.settings import Clash, ConfigError, PathUnless
 _CERTIFICATES = ("ca_file", "client_cert", "client_key")
 
 
+def state_folder(node: str) -> Path:
+    """Return where a node keeps what must outlive it."""
+    return platformdirs.user_state_path("credence") / node
+
+
 def _discovery_prefix(value: object) -> object:
     if isinstance(value, bool):
         return "homeassistant" if value else "none"
@@ -56,6 +61,9 @@ class Mqtt(Section):
     swap_from: Annotated[str, PathUnless(("none",)), AfterValidator(addresses.path)] = "none"
     """The folder whose bundles a message on `engines/swap` may name, to let them judge instead.
     With `none` the node does not listen for such messages."""
+    switches: bool = False
+    """Whether a message on a camera's `enabled/set`, `ON` or `OFF`, switches it, until the settings
+    are read again; with `home_assistant` there is a switch for it."""
 
     @classmethod
     def parse(cls, url: str, topic_prefix: str = "credence", **also: Path | None) -> Self:
@@ -135,9 +143,28 @@ class Spool(Section):
 
     def path(self, node: str) -> Path:
         """Return the file of a node."""
-        if self.folder == "auto":
-            return platformdirs.user_state_path("credence") / node / "spool.sqlite3"
-        return Path(self.folder) / "spool.sqlite3"
+        folder = state_folder(node) if self.folder == "auto" else Path(self.folder)
+        return folder / "spool.sqlite3"
+
+
+class Store(Section):
+    """Where `credence run` and `credence replay` keep events for `credence events`, and how long.
+    No picture and no sound, but what people expressed, and, with `transcript.publish`, said."""
+
+    path: Annotated[str, PathUnless(("none", "auto")), AfterValidator(addresses.path)] = "none"
+    """The file, which its owner alone may read. `none` keeps nothing; `auto` is
+    `events.sqlite3` in `credence/NODE` in the folder of the user's state, as for the spool."""
+    keep_days: Annotated[Real, Field(gt=0, le=36500)] = 30.0
+    """Days after which an event is deleted, by the clock of the machine that stored it."""
+    largest_mb: Annotated[Whole, Field(ge=1, le=1_000_000)] = 1024
+    """Megabytes of the file; beyond them the oldest events are deleted before their time. An event
+    has about 0.8 kilobytes there."""
+
+    def file(self, node: str) -> Path | None:
+        """Return the file of a node; None where nothing is kept."""
+        if self.path == "none":
+            return None
+        return state_folder(node) / "events.sqlite3" if self.path == "auto" else Path(self.path)
 
 
 class Metrics(Section):

@@ -106,7 +106,7 @@ def claim(node: str) -> Claim | None:
         problem = str(error)
     except OSError as error:
         problem = f"{place}: {(error.strerror or str(error)).lower()}"
-    log.warning(f"this node takes no commands from `credence engines`: {problem}")
+    log.warning(f"this node takes no commands, such as `credence reload`: {problem}")
     return None
 
 

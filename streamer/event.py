@@ -107,6 +107,45 @@ class Transcript(Part):
         return self.text if self.language == "en" else self.translation
 
 
+class Clue(Part):
+    """Something that was measured, and speaks for or against an emotion."""
+
+    id: str
+    """`<source>.<measure>`; each once in an event. docs/explanations.md lists them."""
+    value: Number
+    unit: str
+    start_s: Number
+    """Where it was measured, on the clock of the window."""
+    end_s: Number
+    z: Number | None
+    """Deviations from how this person usually is; null while that is not known."""
+    emotion: Emotion | None
+    """What the value is about, where it is about one emotion."""
+    word: str | None
+    """What the value is about, where it is about a word; null unless transcripts are published."""
+
+
+class Label(Part):
+    """An emotion word from an open vocabulary."""
+
+    word: str
+    confidence: Share
+
+
+class Explanation(Part):
+    """Why the verdict is as it is."""
+
+    text: str
+    """A sentence or two in English that say nothing but what the clues do."""
+    cited: tuple[str, ...]
+    """The ids of the clues that the text rests on."""
+    clues: tuple[Clue, ...]
+    labels: tuple[Label, ...]
+    """The surest first."""
+    by: Literal["template"]
+    """What wrote the text."""
+
+
 class EmotionData(Part):
     """One judged window."""
 
@@ -134,6 +173,7 @@ class EmotionData(Part):
     """Beliefs and uncertainty sum to 1."""
     conflict: Share
     """The largest disagreement between two modalities."""
+    explanation: Explanation | None = None
     opinions: Annotated[dict[Modality, ModalityOpinion], Field(min_length=len(MODALITIES))]
     transcript: Transcript | None
     """What was said; null where nothing was understood, or unless it is configured."""

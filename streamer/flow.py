@@ -11,6 +11,8 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
+from engines.clues import Clue
+from engines.explain import Explanation
 from engines.manifest import Modality
 from engines.opinion import Opinion
 from engines.quality import Quality
@@ -155,6 +157,8 @@ class Recognised:
     transcript: Transcript | None = None
     quality: Mapping[Modality, Quality] = field(default_factory=dict)
     """How good what each engine was given is to judge by."""
+    clues: tuple[Clue, ...] = ()
+    """What was measured that speaks for or against an emotion."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -163,3 +167,6 @@ class Judged:
 
     recognised: Recognised
     judgement: Judgement
+    clues: tuple[Clue, ...] = ()
+    """Those of the window and of the verdict, compared with how the person usually is."""
+    explanation: Explanation | None = None

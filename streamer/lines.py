@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from streamer.event import EmotionEvent
-from streamer.looks import event_line, is_ascii, printable
+from streamer.looks import because, event_line, is_ascii, printable
 
 
 class Lines:
@@ -17,8 +17,11 @@ class Lines:
         self._notices = Console(file=notices, highlight=False, soft_wrap=True)
 
     def event(self, name: str, event: EmotionEvent, payload: bytes) -> None:
-        """Write an event."""
+        """Write an event, and below a final one why it is so."""
         self._out.print(event_line(name, event, ascii_only=is_ascii(self._out)))
+        why = because(event.data) if event.data.phase == "final" else None
+        if why:
+            self._out.print(Text("    ").append(why))
 
     def presence(self, node: str, camera: str | None, state: str) -> None:
         """Write that a node, or a camera of it, comes or goes."""

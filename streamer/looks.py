@@ -8,6 +8,7 @@ from rich.text import Text
 from streamer.event import EmotionData, EmotionEvent
 
 BAR_CELLS: Final = 10
+JUDGED: Final = ("who", "emotion", "confidence", "verdict", "u", "conflict")
 
 
 def printable(text: str) -> str:
@@ -53,6 +54,19 @@ def verdict(data: EmotionData) -> Text:
     return Text(data.reason.value.replace("_", " "), "dim")
 
 
+def judged(data: EmotionData, *, wide: bool, ascii_only: bool) -> list[Text]:
+    """Return the cells below the headings `JUDGED`; with a gauge only where there is room."""
+    sure = gauge(data.confidence, "cyan", cells=6 if wide else 0, ascii_only=ascii_only)
+    return [
+        Text(who(data)),
+        Text(data.emotion or "none", "bold"),
+        Text.assemble(sure, f" {data.confidence:4.0%}"),
+        verdict(data),
+        Text(f"{data.uncertainty:.2f}"),
+        Text(f"{data.conflict:.2f}"),
+    ]
+
+
 def event_line(name: str, event: EmotionEvent, *, ascii_only: bool = False) -> Text:
     """Describe an event in one line, of what can be printed anywhere."""
     data = event.data
@@ -66,3 +80,12 @@ def event_line(name: str, event: EmotionEvent, *, ascii_only: bool = False) -> T
         says,
         f"u {data.uncertainty:.2f}  conflict {data.conflict:.2f}",
     )
+
+
+def because(data: EmotionData) -> Text | None:
+    """Say why, below an event's line; None where it does not tell."""
+    why = data.explanation
+    if why is None:
+        return None
+    words = ", ".join(f"{label.word} {label.confidence:.0%}" for label in why.labels)
+    return Text(printable(f"{words}: {why.text}" if words else why.text), "dim")

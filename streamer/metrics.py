@@ -39,7 +39,7 @@ RECENT: Final = 1000
 _AGES_S: Final = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
 _CALLS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 
-State = Literal["connecting", "streaming", "backing_off", "ended"]
+State = Literal["connecting", "streaming", "backing_off", "disabled", "ended"]
 """`backing_off`: it was lost, or could not be reached, and is tried again. Only files end."""
 Reason = Literal["overload"]
 """`overload`: this machine does not keep up with the camera."""
@@ -90,6 +90,18 @@ class Metrics:
         )
         self.cameras = {name: CameraMetrics(name, self) for name in cameras}
 
+    def add(self, camera: str) -> None:
+        """Count for a camera, from 0 unless it is counted for already."""
+        if camera not in self.cameras:
+            self.cameras[camera] = CameraMetrics(camera, self)
+
+    def remove(self, camera: str) -> None:
+        """Forget a camera."""
+        del self.cameras[camera]
+        of = (self.up, self.reconnects, self.dropped, self.windows, self.events, self.age)
+        for metric in of:
+            metric.remove_by_labels({"camera": camera})
+
     def follow(
         self,
         connected: Callable[[], bool],
@@ -105,7 +117,13 @@ class Metrics:
             "credence_outbox_events", "Events that wait for the broker.", registry=self._registry
         )
         outbox.set_function(waiting)
-        self._registry.register(_Lost(lost))
+        says = "Events that never reach the broker."
+        self._registry.register(_Lost("credence_events_lost", says, lost))
+
+    def follow_store(self, lost: Callable[[], Mapping[str, int]]) -> None:
+        """Also tell how a store is doing, where one is configured."""
+        says = "Events that are not in the store although they are not too old for it."
+        self._registry.register(_Lost("credence_events_unstored", says, lost))
 
     def timed(self, ensemble: Ensemble) -> Ensemble:
         """Have the calls of an ensemble's engines timed; those that are already stay the same."""
@@ -129,12 +147,11 @@ class Metrics:
 class _Lost(Collector):
     """Counted elsewhere, read here."""
 
-    def __init__(self, lost: Callable[[], Mapping[str, int]]) -> None:
-        self._lost = lost
+    def __init__(self, name: str, says: str, lost: Callable[[], Mapping[str, int]]) -> None:
+        self._name, self._says, self._lost = name, says, lost
 
     def collect(self) -> Iterable[Metric]:
-        says = "Events that never reach the broker."
-        lost = CounterMetricFamily("credence_events_lost", says, labels=["reason"])
+        lost = CounterMetricFamily(self._name, self._says, labels=["reason"])
         for reason, count in self._lost().items():
             lost.add_metric([reason], count)
         return [lost]

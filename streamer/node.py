@@ -3,28 +3,29 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import cycle
-from pathlib import Path
 
 import structlog
 
 from engines.errors import CredenceError
 from engines.processors import processors
-from streamer.commands import take_commands
-from streamer.config import Config
+from streamer.commands import Commands
+from streamer.config import Config, Faces
 from streamer.control import Claim
 from streamer.event import EmotionEvent
 from streamer.faces import Finder, Haar, open_finder
 from streamer.judging import Judging, open_judging
 from streamer.live import CameraError
 from streamer.metrics import Metrics
+from streamer.reload import Reloader
 from streamer.report import Reporter
-from streamer.running import Judge, Running, Waiting
+from streamer.roster import Roster
+from streamer.running import Waiting
 from streamer.sinks.fanout import Output, Sinks
 from streamer.sinks.mqtt import MqttSink
+from streamer.sinks.store import Store
 from streamer.worker import Worker
 
 log = structlog.get_logger()
@@ -45,14 +46,18 @@ class NoCamerasError(CredenceError):
 
 @dataclass(eq=False)
 class Node:
-    """Runs cameras until they have all ended, which only files do, or it is stopped."""
+    """Runs cameras until all are files that have ended, or it is stopped."""
 
     judging: Judging
     finders: Sequence[Finder]
-    """One for each thread that judges."""
+    """One for each thread that judges, to begin with."""
+    read: Callable[[], Config] | None = None
+    """Reads the configuration again; without it, it never changes. Blocks."""
     waiting: Waiting = field(default_factory=Waiting)
     control: Claim | None = None
     """Where it takes commands on its own machine."""
+    store: Store | None = None
+    """Where events are kept for later."""
     listener: socket.socket | None = None
     """Where it serves metrics and health."""
 
@@ -61,67 +66,64 @@ class Node:
         self.judging.panel.wrap(self.metrics.timed)
         self.stopped = False
         """Whether it was told to stop."""
-        self._running: list[Running] = []
+        self.hangup = asyncio.Event()
+        """Set to have it read the configuration again."""
+        self._roster: Roster | None = None
 
     def stop(self) -> None:
         """End every camera, finish its last windows, and let `run` return."""
         self.stopped = True
-        for camera in self._running:
-            camera.end()
+        if self._roster:
+            self._roster.stop()
 
     @property
     def failed(self) -> list[CameraError]:
         """Why files could not be played."""
-        return [camera.failed for camera in self._running if camera.failed]
+        return self._roster.failed if self._roster else []
 
     async def run(self, output: Output | None, mqtt: MqttSink | None) -> None:
         """Judge all cameras, and put events into both sinks; statuses go to the broker."""
         writer = Worker("output")
-        judges = [
-            Judge(finder, Worker(f"engines {number}"))
-            for number, finder in enumerate(self.finders, 1)
-        ]
-        workers = [judge.worker for judge in judges]
-        sinks = Sinks(output, mqtt, writer, self._taken)
+        if store := self.store:
+            self.metrics.follow_store(lambda: store.lost)
+        sinks = Sinks(output, mqtt, writer, self.store, self._taken)
         device = [batcher.worker] if (batcher := self.judging.batcher) else []
-        reporter = Reporter(self.metrics, self.judging, mqtt, (*workers, *device, writer))
+        reporter = Reporter(
+            self.metrics, self.judging, mqtt, lambda: (*roster.workers, *device, writer)
+        )
+        roster = self._roster = Roster(
+            self.judging, self.metrics, sinks, self.finders, self.waiting, reporter.again
+        )
         try:
             async with asyncio.TaskGroup() as group:
-                commands = group.create_task(self._commands(mqtt, reporter), name="commands")
+                told = self._commands(mqtt, reporter, roster).take()
+                commands = group.create_task(told, name="commands")
                 reports = group.create_task(reporter.run(self.listener), name="reports")
                 publishing = group.create_task(mqtt.run(), name="mqtt") if mqtt else None
-                await self._cameras(judges, sinks)
+                if not self.stopped:
+                    await roster.run(self.judging.config.cameras)
                 commands.cancel()
                 reports.cancel()
                 if mqtt and publishing:
                     await _take_leave(mqtt, publishing)
         finally:
-            for worker in (*workers, writer):
+            for worker in (*roster.workers, writer):
                 worker.close()
             self.judging.close()
 
     def _taken(self, event: EmotionEvent) -> None:
         self.metrics.cameras[event.subject].put(event, datetime.now(UTC))
 
-    async def _commands(self, mqtt: MqttSink | None, reporter: Reporter) -> None:
-        settings = self.judging.config.mqtt
-        folder = settings.swap_from if settings else "none"
-        swap_from = None if folder == "none" else Path(folder)
-        panel = self.judging.panel
-        await take_commands(panel, self.control, mqtt, swap_from, reporter.again)
+    def _commands(self, mqtt: MqttSink | None, reporter: Reporter, roster: Roster) -> Commands:
+        config, panel = self.judging.config, self.judging.panel
 
-    async def _cameras(self, judges: Sequence[Judge], sinks: Sinks) -> None:
-        if self.stopped:
-            return
-        self._running = [
-            Running(
-                camera, self.judging, self.metrics.cameras[camera.name], sinks, judge, self.waiting
-            )
-            for camera, judge in zip(self.judging.config.cameras, cycle(judges), strict=False)
-        ]
-        async with asyncio.TaskGroup() as group:
-            for camera in self._running:
-                group.create_task(camera.run(), name=f"camera {camera.name}")
+        def missing(cameras: int) -> list[Finder]:
+            return missing_finders(config.faces, roster.finders, cameras)
+
+        reloader = Reloader(config, self.read or (lambda: config), missing, roster)
+        return Commands(
+            panel, reloader, self.hangup, self.control, mqtt, config.mqtt, reporter.again
+        )
 
 
 async def _take_leave(mqtt: MqttSink, publishing: "asyncio.Task[None]") -> None:
@@ -139,12 +141,19 @@ def open_node(config: Config) -> Node:
     """Open engines and face finders; raise a CredenceError that says what is wrong with them."""
     if not config.cameras:
         raise NoCamerasError
-    judging, first = open_judging(config, live=True), open_finder(config.faces)
+    judging, finders = open_judging(config, live=True), [open_finder(config.faces)]
+    finders += missing_finders(config.faces, finders, len(config.cameras))
+    return Node(judging, finders)
+
+
+def missing_finders(faces: Faces, there: Sequence[Finder], cameras: int) -> list[Finder]:
+    """Open what so many cameras need beyond the finders that are there: a thread has one, and
+    there are no more threads than processors. Blocks."""
     # A second look for a better detector would only repeat the warning.
-    found = {"model": "haar"} if isinstance(first, Haar) else {}
-    faces = config.faces.model_copy(update=found)
-    threads = min(len(config.cameras), processors())
-    return Node(judging, [first, *(open_finder(faces) for _ in range(1, threads))])
+    found = {"model": "haar"} if isinstance(there[0], Haar) else {}
+    settings = faces.model_copy(update=found)
+    threads = min(cameras, processors())
+    return [open_finder(settings) for _ in range(len(there), threads)]
 
 
 async def run_until_signalled(node: Node, output: Output | None, mqtt: MqttSink | None) -> None:
@@ -165,4 +174,5 @@ async def run_until_signalled(node: Node, output: Output | None, mqtt: MqttSink 
 
     for number in signals:
         loop.add_signal_handler(number, stop)
+    loop.add_signal_handler(signal.SIGHUP, node.hangup.set)
     await node.run(output, mqtt)

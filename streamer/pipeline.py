@@ -7,6 +7,7 @@ from streamer.batching import Batcher
 from streamer.config import Config
 from streamer.ensemble import Panel
 from streamer.event import EmotionEvent
+from streamer.explain import explain
 from streamer.faces import Finder, find_faces
 from streamer.flow import Media
 from streamer.fuse import fuse
@@ -48,4 +49,4 @@ def events(
         updates, in_step = config.transcript.updates, transcriber.patience_s is None
         recognised = add_words(recognised, panel, worker, batcher, updates=updates, in_step=in_step)
     judged = fuse(recognised)
-    return announce(judged, announcer)
+    return announce(explain(judged, worker, words=config.transcript.publish), announcer)

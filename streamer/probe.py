@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import aiomqtt
 from aiomqtt import ProtocolVersion
@@ -14,6 +15,7 @@ from streamer.flow import AudioChunk, Epoch, Media, Notice, VideoFrame
 from streamer.handover import Handover
 from streamer.link import plain_reason
 from streamer.live import CameraError, Live
+from streamer.sinks.store_file import StoreError, StoreFile
 
 PATIENCE_S = 8.0
 """How long a camera or a broker may take to show that it works."""
@@ -21,7 +23,7 @@ PATIENCE_S = 8.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found of one camera or broker."""
+    """What was found of one camera, broker or file."""
 
     good: bool
     sentence: str
@@ -41,6 +43,8 @@ async def probe_all(cameras: tuple[Camera, ...], broker: Broker | None) -> list[
 
 async def probe_camera(camera: Camera, patience_s: float = PATIENCE_S) -> Finding:
     """Connect to a camera until pictures and sound, as far as it has them, have come."""
+    if not camera.enabled:
+        return Finding(True, f"camera {camera.name}: disabled")
     source = Live(camera.name, camera.address, Sampling(0.4, 64), patience_s)
     # A connection that hangs ends itself a little earlier, and knows why.
     try:
@@ -82,3 +86,12 @@ async def probe_broker(broker: Broker, patience_s: float = PATIENCE_S) -> Findin
         except (aiomqtt.MqttError, UnicodeError, TimeoutError) as error:
             reason = plain_reason(error)
     return Finding(False, f"broker {broker.address}: {reason}")
+
+
+def probe_store(path: Path) -> Finding:
+    """Try whether events could be kept in a file. Blocks."""
+    try:
+        StoreFile.probe(path)
+    except StoreError as error:
+        return Finding(False, f"store {error}")
+    return Finding(True, f"store {path}: events can be kept there")

@@ -2,12 +2,23 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+from engines import examine
+from engines.clues import Clue
+from engines.engine import Answer, Engine
 from engines.manifest import Modality
 from engines.opinion import Opinion
 from engines.preprocess.text import words
@@ -15,7 +26,7 @@ from engines.quality import Quality, measure
 from engines.window import FaceWindow, TextWindow, VoiceWindow
 from streamer.batching import Batcher
 from streamer.ensemble import Ensemble, Panel
-from streamer.event import Absence, Phase, Transcript
+from streamer.event import Absence, Transcript
 from streamer.flow import Recognised, Said, Window
 from streamer.worker import Worker
 
@@ -31,6 +42,18 @@ async def recognise(
     ask = _Ask(panel, worker, batcher)
     async for window in windows:
         yield await ask.judged(partial(ask.window, window), panel.sitting, _inputs(window))
+
+
+Input = FaceWindow | VoiceWindow | TextWindow
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Examined:
+    """What an engine believes of what it was given, how good that was, and what stands out."""
+
+    opinion: Opinion
+    quality: Quality
+    clues: Sequence[Clue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +88,20 @@ class _Ask:
         """Judge face and voice."""
         inputs = _inputs(window)
         together = {
-            kind: self.batcher.judge(engine, inputs[kind])
+            kind: self._together(self.batcher, engine, inputs[kind])
             for kind, engine in ensemble.engines.items()
             if self.batcher and kind in inputs and engine.runtime.batches
         }
         known = dict(zip(together, await asyncio.gather(*together.values()), strict=True))
         return await self.worker.run(judge, window, ensemble, known)
+
+    async def _together(self, batcher: Batcher, engine: Engine, given: Input) -> Examined:
+        """Examine what an engine is given, in calls that it shares with other cameras."""
+        answer = await batcher.judge(engine, given)
+        parts = await self.worker.run(examine.parts_of, given, answer)
+        answers = await asyncio.gather(*(batcher.judge(engine, part) for part in parts))
+        opinions = [part.opinion for part in answers]
+        return await self.worker.run(_examined, given, answer, opinions)
 
     async def words(self, each: Recognised, said: Transcript, ensemble: Ensemble) -> Recognised:
         """Judge the words, too, and the rest again if others judged that."""
@@ -82,34 +113,50 @@ class _Ask:
             why: Absence = "no_engine" if engine is None else "unintelligible"
             return replace(each, absent={**each.absent, "text": why})
         if self.batcher and engine.runtime.batches:
-            opinion = await self.batcher.judge(engine, text)
+            examined = await self._together(self.batcher, engine, text)
         else:
-            opinion = await self.worker.run(engine.judge, text)
+            examined = await self.worker.run(_examine, text, engine)
         return replace(
             each,
-            opinions={**each.opinions, "text": opinion},
-            quality={**each.quality, "text": measure(text)},
+            opinions={**each.opinions, "text": examined.opinion},
+            quality={**each.quality, "text": examined.quality},
+            clues=(*each.clues, *examined.clues),
         )
 
 
 def judge(
-    window: Window, ensemble: Ensemble, known: Mapping[Modality, Opinion] = MappingProxyType({})
+    window: Window, ensemble: Ensemble, known: Mapping[Modality, Examined] = MappingProxyType({})
 ) -> Recognised:
     """Return the opinions of face and voice, or why there is none; some are ``known``. Blocks."""
     inputs = _inputs(window)
-    opinions: dict[Modality, Opinion] = {}
-    quality: dict[Modality, Quality] = {}
     unsaid = window.absent.get("voice", "no_transcriber") if window.said is None else "pending"
     absent: dict[Modality, Absence] = {"text": unsaid, **window.absent}
-    for kind, engine in ensemble.engines.items():
-        if given := inputs.get(kind):
-            opinions[kind] = known[kind] if kind in known else engine.judge(given)
-            quality[kind] = measure(given)
+    found = {
+        kind: known[kind] if kind in known else _examine(given, engine)
+        for kind, engine in ensemble.engines.items()
+        if (given := inputs.get(kind))
+    }
     for kind in ("face", "voice"):
-        if kind not in opinions and kind not in absent:
+        if kind not in found and kind not in absent:
             absent[kind] = "no_engine"
-    phase: Phase = "update" if window.said else "final"
-    return Recognised(window, ensemble, opinions, absent, phase, quality=quality)
+    return Recognised(
+        window,
+        ensemble,
+        {kind: each.opinion for kind, each in found.items()},
+        absent,
+        "update" if window.said else "final",
+        quality={kind: each.quality for kind, each in found.items()},
+        clues=tuple(clue for each in found.values() for clue in each.clues),
+    )
+
+
+def _examine(given: Input, engine: Engine) -> Examined:
+    (answer,) = engine.answers([given])
+    return _examined(given, answer, engine.judge_all(examine.parts_of(given, answer)))
+
+
+def _examined(given: Input, answer: Answer, parts: Sequence[Opinion]) -> Examined:
+    return Examined(answer.opinion, measure(given), examine.of(given, answer, parts))
 
 
 def _inputs(window: Window) -> dict[Modality, FaceWindow | VoiceWindow]:

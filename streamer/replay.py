@@ -19,6 +19,7 @@ from streamer.judging import Judging, open_judging
 from streamer.progress import Advance, no_bars
 from streamer.sinks.fanout import Output, Sinks
 from streamer.sinks.mqtt import MqttSink
+from streamer.sinks.store import Store
 from streamer.source import Recording, UnreadableError
 from streamer.worker import Worker
 
@@ -45,6 +46,7 @@ class Replay:
         output: Output,
         mqtt: MqttSink | None = None,
         advance: Advance = no_bars,
+        store: Store | None = None,
     ) -> list[UnreadableError]:
         """Replay recordings one after the other, each as a camera of its own name.
 
@@ -52,7 +54,7 @@ class Replay:
         read; the others are not disturbed.
         """
         with closing(Worker("engines")) as engines, closing(Worker("output")) as writer:
-            sinks = Sinks(output, mqtt, writer)
+            sinks = Sinks(output, mqtt, writer, store)
             if mqtt is None:
                 return await self._all(files, engines, sinks, advance)
             async with asyncio.TaskGroup() as group:

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -34,8 +34,8 @@ class Reporter:
     metrics: Metrics
     judging: Judging
     mqtt: MqttSink | None
-    threads: Sequence[Worker]
-    """Those that all cameras depend on."""
+    threads: Callable[[], Iterable[Worker]]
+    """Returns those that all cameras depend on."""
     _started: datetime = field(default_factory=lambda: datetime.now(UTC), init=False)
     _began_s: float = field(default_factory=time.monotonic, init=False)
     _used: tuple[float, float] = field(default=(0.0, 0.0), init=False)
@@ -66,7 +66,7 @@ class Reporter:
     async def _publish(self, mqtt: MqttSink) -> None:
         while True:
             self._news.clear()
-            info = NodeInfo.of(self.judging, self._started)
+            info = NodeInfo.of(self.judging, self._started, self.metrics.cameras)
             mqtt.retain(info.model_dump_json().encode(), INFO)
             stats = await self._stats(mqtt)
             mqtt.retain(stats.model_dump_json().encode(), STATS)
@@ -107,7 +107,7 @@ class Reporter:
         """That this answers at all says that the loop lives."""
         return _verdict(
             f"the thread {thread.name!r} has been busy with one call for {thread.busy_s:.0f} s"
-            for thread in self.threads
+            for thread in self.threads()
             if thread.busy_s > STUCK_S
         )
 
@@ -134,6 +134,8 @@ def describe(judging: Judging, broker: str | None) -> None:
     log.info("policy", name=ensemble.policy.name, hash=ensemble.policy.hash)
     if broker:
         log.info("events go to a broker", broker=broker, node=config.node)
+    if store := config.store.file(config.node):
+        log.info("events are kept", file=str(store), days=config.store.keep_days)
 
 
 def _verdict(reasons: Iterable[str]) -> endpoint.Page:

@@ -59,13 +59,13 @@ class Running:
         sinks: Sinks,
         judge: Judge,
         waiting: Waiting,
+        announcer: Announcer,
     ) -> None:
         self.name = settings.name
         self.failed: CameraError | None = None
         """Why a file could not be played. Other cameras are tried again for ever."""
         self._judging, self._metrics, self._sinks, self._judge = judging, metrics, sinks, judge
-        first = sinks.mqtt.next_sequence(settings.name) if sinks.mqtt else 0
-        self._announcer: Announcer = judging.announcer(settings.name, first)
+        self._announcer = announcer
         self._address = settings.address
         video = judging.config.video
         sampling = Sampling(video.sample_every_s, judge.finder.small_px)
@@ -82,6 +82,8 @@ class Running:
 
     def end(self) -> None:
         """Take no more media, finish what is begun, and let `run` return."""
+        if self._stopping.is_set():
+            return
         self._stopping.set()
         if self._handover:
             self._handover.end()

@@ -15,6 +15,7 @@ from engines.manifest import sha256
 from streamer.addresses import is_address
 from streamer.decode import Decoder, Sampling, find_tracks, paced, plain
 from streamer.flow import Epoch, Media
+from streamer.times import utc
 
 log = structlog.get_logger()
 
@@ -144,11 +145,3 @@ def length_s(path: Path) -> float | None:
             return container.duration / av.time_base if container.duration else None
     except UnreadableError:
         return None
-
-
-def utc(text: str) -> datetime:
-    """Read a time of ISO 8601, in UTC unless it says otherwise; ValueError if it is none."""
-    time = datetime.fromisoformat(text)
-    if not 1900 < time.year < 9000:
-        raise ValueError(f"{text!r} is not a year of recordings")
-    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)

@@ -1,5 +1,6 @@
 """What a node says of itself over MQTT: what it is, and how it is doing."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Self
 
@@ -48,14 +49,14 @@ class NodeInfo(Part):
     """The hash of the Whisper model that listens; null without one."""
 
     @classmethod
-    def of(cls, judging: "Judging", started: datetime) -> Self:
-        """Describe who judges now."""
+    def of(cls, judging: "Judging", started: datetime, cameras: Iterable[str]) -> Self:
+        """Describe who judges which cameras now."""
         ensemble, config = judging.panel.sitting, judging.config
         return cls(
             node=config.node,
             version=release(),
             started=started,
-            cameras=tuple(camera.name for camera in config.cameras),
+            cameras=tuple(cameras),
             engines=_engines(ensemble),
             policy=PolicyInfo(name=ensemble.policy.name, hash=ensemble.policy.hash),
             transcriber=judging.transcriber.hash if judging.transcriber else None,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
 import structlog
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator
 
 from engines.engine import Engine, open_engine
 from engines.errors import CredenceError
@@ -17,6 +17,7 @@ from engines.verdict import MODALITIES, PolicyMismatchError
 from engines.verify import verify
 from streamer import addresses
 from streamer.ensemble import Ensemble, Panel, Trial, folder_of, open_on, with_policy
+from streamer.wire import Wire
 from streamer.worker import Worker
 
 log = structlog.get_logger()
@@ -31,24 +32,6 @@ Outcome = Literal["swapped", "on trial", "unchanged", "refused", "taken back"]
 
 class SwapRefusedError(CredenceError):
     """What is asked for cannot be done. The engines before go on."""
-
-
-class Wire(BaseModel):
-    """What comes and goes as JSON."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @classmethod
-    def parse(cls, payload: bytes) -> Self:
-        """Read JSON, or raise a SwapRefusedError that says what is wrong with it."""
-        try:
-            return cls.model_validate_json(payload)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(map(str, first["loc"]))
-            said = first["msg"].removeprefix("Value error, ").lower()
-            problem = f"{where}: {said}" if where else said
-            raise SwapRefusedError(f"this cannot be read ({problem})") from None
 
 
 Choice = Annotated[str, AfterValidator(addresses.path)]

@@ -1,14 +1,15 @@
 """A live table with a row for each camera."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from streamer.event import EmotionEvent
-from streamer.looks import gauge, verdict, who
+from streamer.looks import JUDGED, because, judged
 from streamer.screen import Screen
 
 _STATUS_CELLS: Final = 40
@@ -48,21 +49,19 @@ class CameraTable(Screen):
             return Text(f"No camera has said anything yet. {nodes}".strip(), "dim")
         table = Table(box=None, header_style="dim", padding=(0, 1, 0, 0), pad_edge=False)
         table.add_column("camera", overflow="fold")  # gives way where there is little room
-        for heading in (
-            "status",
-            "UTC",
-            "who",
-            "emotion",
-            "confidence",
-            "verdict",
-            "u",
-            "conflict",
-        ):
+        for heading in ("status", "UTC", *JUDGED):
             table.add_column(heading, no_wrap=True)
         for (node, camera), row in sorted(self._rows.items()):
             name = Text(f"{node}/{camera}")
             table.add_row(name, self._status(node, row), *self._judged(row.event))
-        return table
+        return Group(table, *self._reasons())
+
+    def _reasons(self) -> Iterator[Text]:
+        """Yield below the table why each camera's latest verdict is so."""
+        for (node, camera), row in sorted(self._rows.items()):
+            why = because(row.event.data) if row.event else None
+            if why:
+                yield Text.assemble((f"{node}/{camera} ", "bold dim"), why)
 
     def _row(self, node: str, camera: str) -> _Row:
         return self._rows.setdefault((node, camera), _Row())
@@ -77,15 +76,8 @@ class CameraTable(Screen):
     def _judged(self, event: EmotionEvent | None) -> list[Text]:
         if event is None:
             return []
-        data = event.data
-        cells = 6 if self._console.width >= _WIDE else 0
-        sure = gauge(data.confidence, "cyan", cells=cells, ascii_only=self.ascii_only)
+        wide = self._console.width >= _WIDE
         return [
             Text(f"{event.time:%H:%M:%S}"),
-            Text(who(data)),
-            Text(data.emotion or "none", "bold"),
-            Text.assemble(sure, f" {data.confidence:4.0%}"),
-            verdict(data),
-            Text(f"{data.uncertainty:.2f}"),
-            Text(f"{data.conflict:.2f}"),
+            *judged(event.data, wide=wide, ascii_only=self.ascii_only),
         ]

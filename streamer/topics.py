@@ -60,6 +60,21 @@ STATUS = Topic(
     "^(online|offline)(: .+)?$",
     Delivery(retain=True),
 )
+ENABLED = Topic(
+    "enabled",
+    "{prefix}/{node}/{camera}/enabled",
+    "Whether the camera is looked at. Empty, it was removed, as on status and state.",
+    "^(ON|OFF)$",
+    Delivery(retain=True),
+)
+ENABLE = Topic(
+    "enable",
+    "{prefix}/{node}/{camera}/enabled/set",
+    "Switches the camera, with mqtt.switches. A retained one is ignored.",
+    "^(ON|OFF)$",
+    Delivery(),
+    listens=True,
+)
 EVENT = Topic(
     "event",
     "{prefix}/{node}/{camera}/event",
@@ -124,6 +139,8 @@ TOPICS: Final = (
     INFO,
     STATS,
     STATUS,
+    ENABLED,
+    ENABLE,
     EVENT,
     STATE,
     TRANSCRIPT,

@@ -107,6 +107,8 @@ class Inbox:
 
     def _take_presence(self, node: str, camera: str | None, payload: bytes) -> None:
         state = printable(payload.decode(errors="replace"))
+        if not state and (node, camera) in self._present:
+            state = "removed"
         if state and self._present.get((node, camera)) != state:
             self._present[node, camera] = state
             self._view.presence(node, camera, state)

@@ -13,6 +13,7 @@ from engines.labels import EMOTIONS
 from engines.quality import MEASURES
 from engines.verdict import open_policy, read_off
 from streamer.event import EmotionEvent
+from streamer.history import COLUMNS
 from streamer.metrics import Metrics
 from streamer.stats import NodeInfo, NodeStats
 
@@ -49,6 +50,7 @@ def test_events_say_what_every_measure_means() -> None:
 def test_operations_say_what_every_metric_means() -> None:
     metrics = Metrics(["door"])
     metrics.follow(lambda: True, lambda: 0, lambda: {"size": 0})
+    metrics.follow_store(lambda: {"size": 0})
     metrics.engine.labels("face")
     counted = {
         _counted(sample.name): tuple(sorted(sample.labels.keys() - {"le"}))
@@ -58,6 +60,12 @@ def test_operations_say_what_every_metric_means() -> None:
     text = (DOCS / "operations.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(credence_\w+)` \|(.*?)\|", text, re.MULTILINE)
     assert {name: tuple(sorted(re.findall(r"`(\w+)`", row))) for name, row in rows} == counted
+
+
+def test_operations_say_what_every_column_means() -> None:
+    text = (DOCS / "operations.md").read_text(encoding="utf-8").partition("| Column of CSV |")[2]
+    rows = re.findall(r"^\| (`.*?) \|", text.partition("\n\n")[0], re.MULTILINE)
+    assert re.findall(r"`(\w+)`", " ".join(rows)) == list(COLUMNS)
 
 
 def _counted(sample: str) -> str:

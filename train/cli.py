@@ -21,7 +21,7 @@ Data = Annotated[Path, typer.Option(help="The folder that holds the corpora or t
 Output = Annotated[Path, typer.Option(help="The policy's folder; replaced if it is one.")]
 Precision = Annotated[float, typer.Option(help="The share of trusted verdicts that is right.")]
 Delta = Annotated[float, typer.Option(help="The chance that the promise may fail with.")]
-_PACKAGES = {"torch", "onnx", "onnxscript", "tensorboard", "matplotlib"}
+_PACKAGES = {"torch", "onnx", "onnxscript", "tensorboard", "matplotlib", "openpyxl"}
 
 
 def main() -> None:
@@ -171,6 +171,69 @@ def make_table(
     from train.data import table
 
     table.write_corpus(corpus, data.resolve(), output, part)
+
+
+@app.command()
+def evaluate_words(
+    truth: Annotated[
+        Path, typer.Option(metavar="CSV", help="Columns name and openset: a list of true words.")
+    ],
+    predicted: Annotated[
+        Path, typer.Option(metavar="CSV", help="The same, with the words to be judged.")
+    ],
+    groups: Annotated[
+        Path | None,
+        typer.Option(metavar="JSON", help="Groups of words that mean the same, by clip."),
+    ] = None,
+    wheels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="A folder of emotion wheels: wheel*.xlsx, synonym.xlsx, format.csv."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Print how far emotion words agree with those of people."""
+    from train.open_vocabulary import compare
+
+    result = compare(truth, predicted, groups, wheels)
+    if as_json:
+        print(json.dumps(result.summary()))
+    else:
+        for line in result.lines():
+            print(line)
+
+
+@app.command()
+def label_texts(
+    texts: Annotated[
+        Path, typer.Option(metavar="CSV", help="Columns name and english: what is said of people.")
+    ],
+    output: Annotated[Path, typer.Option(help="The CSV to write, as evaluate-words wants it.")],
+) -> None:
+    """Write the emotion words that texts about people mean."""
+    from train.mentions import label_texts as label
+
+    label(texts, output)
+
+
+@app.command()
+def explain_report(
+    clips: Annotated[Path, typer.Option(help="A folder of recordings.")],
+    out: Annotated[Path, typer.Option(help="The folder of the page; it holds pictures of people.")],
+    reasons: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="What people wrote: columns name and english."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting of `credence replay`."),
+    ] = None,
+) -> None:
+    """Write a page with the explanations of recordings beside their pictures."""
+    from train.explain_report import write_report
+
+    print(write_report(out, clips, reasons, settings or []))
 
 
 def _print(summary: Mapping[str, Any]) -> None:

@@ -46,7 +46,7 @@ def evaluate_recordings(bundles: Sequence[Path], path: Path) -> Evaluated:
     """
     table, settings = open_recordings(path), _settings(bundles)
     there = list(_there(table))
-    events, unreadable = _replay([file for _, file in there], settings)
+    events, unreadable = replayed([file for _, file in there], settings)
     decisions = []
     for place, (row, _) in enumerate(there):
         if place in unreadable:
@@ -112,7 +112,7 @@ def _there(table: Table) -> Iterator[tuple[Row, Path]]:
             yield row, file.resolve()
 
 
-def _replay(
+def replayed(
     files: Sequence[Path], settings: list[str]
 ) -> tuple[dict[int, list[Event]], dict[int, str]]:
     """Return the final events, and what was wrong, by the place of the file."""

@@ -42,15 +42,21 @@ def segments(mel: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     Silent edges go; what is shorter than a segment is repeated, what is longer is covered
     by evenly spaced segments. Mean 0 and deviation 1 over the speech, so that gain cancels.
     """
-    speech = _without_silent_edges(mel)
+    speech = mel[:, slice(*_spoken(mel))]
     speech = (speech - speech.mean()) / max(float(speech.std()), 1e-3)
     frames = speech.shape[1]
     if frames < SEGMENT_FRAMES:
         speech = np.tile(speech, -(-SEGMENT_FRAMES // frames))[:, :SEGMENT_FRAMES]
         frames = SEGMENT_FRAMES
-    count = -(-frames // SEGMENT_FRAMES)
-    starts = np.linspace(0, frames - SEGMENT_FRAMES, count).round().astype(int)
-    return np.stack([speech[None, :, s : s + SEGMENT_FRAMES] for s in starts])
+    return np.stack([speech[None, :, s : s + SEGMENT_FRAMES] for s in _starts(frames)])
+
+
+def spans(mel: npt.NDArray[np.float32]) -> list[tuple[int, int]]:
+    """Return the frames of log-mels (64, frames) from which to which each segment reaches."""
+    start, end = _spoken(mel)
+    if end - start <= SEGMENT_FRAMES:
+        return [(start, end)]
+    return [(start + s, start + s + SEGMENT_FRAMES) for s in _starts(end - start)]
 
 
 def tensor(window: VoiceWindow) -> npt.NDArray[np.float32]:
@@ -58,10 +64,18 @@ def tensor(window: VoiceWindow) -> npt.NDArray[np.float32]:
     return segments(log_mel(window.pcm))
 
 
-def _without_silent_edges(mel: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _spoken(mel: npt.NDArray[np.float32]) -> tuple[int, int]:
+    """Return the first frame that is no silent edge, and the one after the last."""
     level = np.log(np.exp(mel).sum(axis=0))
     loud = np.flatnonzero(level > level.max() - _QUIET_DB * np.log(10) / 10)
-    return mel[:, loud[0] : loud[-1] + 1]
+    return int(loud[0]), int(loud[-1]) + 1
+
+
+def _starts(frames: int) -> list[int]:
+    """Return where evenly spaced segments that cover so many frames begin."""
+    count = -(-frames // SEGMENT_FRAMES)
+    starts: list[int] = np.linspace(0, frames - SEGMENT_FRAMES, count).round().astype(int).tolist()
+    return starts
 
 
 @cache

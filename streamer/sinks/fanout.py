@@ -6,6 +6,7 @@ from typing import Protocol
 
 from streamer.event import EmotionEvent
 from streamer.sinks.mqtt import MqttSink
+from streamer.sinks.store import Store
 from streamer.spoken import Spoken
 from streamer.worker import Worker
 
@@ -19,17 +20,21 @@ class Output(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sinks:
-    """Where events go: an output, a broker, or both."""
+    """Where events go: an output, a broker, a store."""
 
     output: Output | None
     mqtt: MqttSink | None
     writer: Worker
     """The thread for the output: who reads it may be slow, and the loop must go on."""
+    store: Store | None = None
+    """Where they can be asked for later."""
     taken: Callable[[EmotionEvent], None] = lambda _: None
     """Told of each event that all of them have taken."""
 
     async def put(self, event: EmotionEvent) -> None:
         """Write the next event, and wait until the broker's queue has room for it."""
+        if self.store:
+            self.store.put(event)
         if self.output:
             await self.writer.run(self.output.put, event)
         if self.mqtt:
@@ -45,3 +50,13 @@ class Sinks:
         """Say whether a camera, or a recording in its place, is running, and what is wrong."""
         if self.mqtt:
             await self.mqtt.status(camera, online, why)
+
+    def enlist(self, camera: str, enabled: bool) -> None:
+        """Say that there is a camera, and whether it is enabled."""
+        if self.mqtt:
+            self.mqtt.enlist(camera, enabled)
+
+    def forget(self, camera: str) -> None:
+        """Take back what is said of a camera that is no more."""
+        if self.mqtt:
+            self.mqtt.forget(camera)

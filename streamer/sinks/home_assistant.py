@@ -5,7 +5,6 @@ MQTT discovery by device, and the templates in it, are Home Assistant's: `docs/h
 
 import hashlib
 import re
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, Literal, Self
 
@@ -88,11 +87,12 @@ class Availability(_Part):
 class Component(_Part):
     """One entity; the names are Home Assistant's."""
 
-    platform: Literal["event", "sensor", "binary_sensor"]
+    platform: Literal["event", "sensor", "binary_sensor", "switch"]
     name: str
     unique_id: str
     default_entity_id: str
     state_topic: str
+    command_topic: str | None = None
     value_template: str | None = None
     event_types: tuple[Emotion, ...] | None = None
     device_class: str | None = None
@@ -137,18 +137,29 @@ class Device(_Part):
 class HomeAssistant:
     """Tells Home Assistant of the cameras of a node, below its ``discovery`` prefix."""
 
-    def __init__(self, broker: Broker, node: str, discovery: str, cameras: Iterable[str]) -> None:
-        self._broker, self._node = broker, node
+    def __init__(
+        self, broker: Broker, node: str, discovery: str, *, switches: bool = False
+    ) -> None:
+        self._broker, self._node, self._switches = broker, node, switches
         levels = () if broker.prefix == "credence" else broker.prefix.split("/")
         self._id = "_".join(map(identifier, ("credence", *levels, node)))
-        own = f"{discovery}/device/{self._id}"
+        self._own = f"{discovery}/device/{self._id}"
         self._birth = f"{discovery}/status"
-        self.filters = (self._birth, f"{own}/+/config")
+        self.filters = (self._birth, f"{self._own}/+/config")
         """The topics to listen to."""
-        self.devices = {
-            f"{own}/{identifier(camera)}/config": self._device(camera) for camera in cameras
-        }
+        self.devices: dict[str, bytes] = {}
         """What is to be retained, by topic."""
+
+    def add(self, camera: str) -> dict[str, bytes]:
+        """Have a camera as a device; return what to retain, by topic."""
+        added = {self._topic(camera): self._device(camera)}
+        self.devices |= added
+        return added
+
+    def remove(self, camera: str) -> dict[str, bytes]:
+        """Have a camera no longer; return what to retain, by topic."""
+        self.devices.pop(self._topic(camera), None)
+        return {self._topic(camera): b""}
 
     def answer(self, topic: str, payload: object, retained: bool) -> dict[str, bytes]:
         """Return what to retain, by topic, after a message on one of the filters.
@@ -159,6 +170,9 @@ class HomeAssistant:
         if topic == self._birth:
             return self.devices if payload == _ONLINE and not retained else {}
         return {topic: b""} if payload and topic not in self.devices else {}
+
+    def _topic(self, camera: str) -> str:
+        return f"{self._own}/{identifier(camera)}/config"
 
     def _device(self, camera: str) -> bytes:
         own = f"{self._id}_{identifier(camera)}"
@@ -227,6 +241,18 @@ class HomeAssistant:
                 "entity_category": "diagnostic",
                 "availability": (node,),  # it says what the camera is, also when that is away
             },
+            **(self._switch(camera, node) if self._switches else {}),
+        }
+
+    def _switch(self, camera: str, node: Availability) -> dict[str, dict[str, object]]:
+        return {
+            "enabled": {
+                "platform": "switch",
+                "name": "Enabled",
+                "state_topic": self._broker.topic(self._node, camera, "enabled"),
+                "command_topic": self._broker.topic(self._node, camera, "enabled", "set"),
+                "availability": (node,),  # what is disabled can be enabled
+            }
         }
 
 

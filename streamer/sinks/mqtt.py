@@ -19,6 +19,7 @@ from streamer.spoken import Spoken
 from streamer.topics import (
     AVAILABILITY,
     DISCOVERY,
+    ENABLED,
     EVENT,
     STATE,
     STATUS,
@@ -34,6 +35,14 @@ _COMMANDS: Final = 16
 """So many commands, and so many answers, wait; more are dropped."""
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What somebody told the node."""
+
+    topic: str
+    payload: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +74,16 @@ class MqttSink:
         self._link = Link(broker, will=will, delays=delays)
         self._outbox = MemoryOutbox() if outbox is None else outbox
         self._cameras: set[str] = set()
+        self._gone: set[str] = set()
         self._retained: dict[str, _Retained] = {}
         self._unsaid: dict[str, None] = {}
         self._told_home: dict[str, int] = {}
         self._partials: dict[str, Spoken] = {}
-        self._commands: dict[str, asyncio.Queue[bytes]] = {}
+        self._commands: dict[str, asyncio.Queue[Command]] = {}
         self._answers: deque[tuple[str, bytes]] = deque(maxlen=_COMMANDS)
         self._something_to_say = asyncio.Event()
         self._closing = False
         self._stopped = asyncio.Event()
-        if home:
-            self._announce(home.devices)
 
     @property
     def waiting(self) -> int:
@@ -129,12 +137,31 @@ class MqttSink:
         state = _ONLINE if online else _OFFLINE
         self._retain(camera, "status", state + f": {why}".encode() if why else state, STATUS)
 
+    def enlist(self, camera: str, enabled: bool) -> None:
+        """Say that there is a camera, and whether it is enabled."""
+        self._gone.discard(camera)
+        self._retain(camera, "enabled", b"ON" if enabled else b"OFF", ENABLED)
+        if self._home:
+            self._announce(self._home.add(camera))
+
+    def forget(self, camera: str) -> None:
+        """Take back what is retained of a camera that is no more."""
+        self._cameras.discard(camera)
+        self._gone.add(camera)
+        for leaf, of in (("status", STATUS), ("state", STATE), ("enabled", ENABLED)):
+            self._retain(camera, leaf, b"", of)
+        if self._home:
+            self._announce(self._home.remove(camera))
+
     def retain(self, payload: bytes, of: Topic) -> None:
         """Keep JSON on a topic of the node itself; while the broker is away only the newest."""
         self._keep(self.broker.topic(self._node, of.name), _Retained(payload, of))
 
-    def commands(self, *levels: str) -> "asyncio.Queue[bytes]":
-        """Return where the messages on a topic of this node will be put; before `run`."""
+    def commands(self, *levels: str) -> "asyncio.Queue[Command]":
+        """Return where the messages on a topic of this node will be put; before `run`.
+
+        A level may be `+`, which is any.
+        """
         topic = self.broker.topic(self._node, *levels)
         return self._commands.setdefault(topic, asyncio.Queue(_COMMANDS))
 
@@ -181,19 +208,19 @@ class MqttSink:
         """
         async for message in client.messages:
             topic = str(message.topic)
-            if commands := self._commands.get(topic):
-                self._take_command(commands, message)
+            if commands := next(filter(message.topic.matches, self._commands), None):
+                self._take_command(self._commands[commands], message)
             elif topic != self._availability and self._home:
                 self._announce(self._home.answer(topic, message.payload, message.retain))
             elif message.payload == _OFFLINE and not self._closing:
                 await client.send(self._availability, _ONLINE, AVAILABILITY.delivery)
 
-    def _take_command(self, commands: "asyncio.Queue[bytes]", message: aiomqtt.Message) -> None:
+    def _take_command(self, commands: "asyncio.Queue[Command]", message: aiomqtt.Message) -> None:
         # A retained one would be obeyed again after each connection.
         if message.retain or commands.full() or not isinstance(message.payload, bytes):
             log.warning("a command by the broker was ignored", retained=message.retain)
         else:
-            commands.put_nowait(message.payload)
+            commands.put_nowait(Command(str(message.topic), message.payload))
 
     async def _send_events(self, client: Client) -> None:
         """Keep events in flight until the sink is closed and all are acknowledged."""
@@ -210,7 +237,7 @@ class MqttSink:
             self._partials.pop(letter.camera, None)
             await self._send_spoken(client, letter.camera, letter.spoken)
         await self._outbox.acknowledge(number)
-        if letter.state:
+        if letter.state and letter.camera not in self._gone:
             self._retain(letter.camera, "state", letter.state, STATE)
 
     async def _tell_home(self, client: Client, letter: Letter) -> None:

@@ -12,6 +12,7 @@ import structlog
 
 from engines.errors import CredenceError
 from streamer.sinks.outbox import Letter
+from streamer.sinks.sqlite_file import DAMAGED, DamagedError, code, make, move_aside
 
 _VERSION: Final = 1
 _SCHEMA: Final = """
@@ -45,7 +46,6 @@ UPDATE events SET acknowledged_s = ?, copies = copies + 1 WHERE number = ? AND c
 RETURNING copies
 """
 _OLDEST: Final = "SELECT number, size, put_s, acknowledged_s FROM events ORDER BY number LIMIT 1"
-_DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 _ANY_CAMERA: Final = ""
 _ROW_BYTES: Final = 100
 """About what SQLite adds to an event."""
@@ -106,15 +106,13 @@ class SpoolStore:
     def open(cls, path: Path, bounds: Bounds) -> Self:
         """Open a file, or make it; one that is damaged is moved aside. Raises SpoolError."""
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.touch(mode=0o600)  # what people felt, and maybe said, is nobody else's
-            with suppress(_DamagedError):
+            make(path)
+            with suppress(DamagedError):
                 return cls(path, bounds)
-            _move_aside(path)
-            path.touch(mode=0o600)
+            _begin_another(path)
             store = cls(path, bounds)
             store._begin_anew()
-        except (OSError, sqlite3.Error, _DamagedError) as error:
+        except (OSError, sqlite3.Error, DamagedError) as error:
             raise _refusal(path, error) from error
         return store
 
@@ -196,10 +194,6 @@ class SpoolStore:
         self._next[_ANY_CAMERA] = beyond
 
 
-class _DamagedError(Exception):
-    """The file is none of SQLite's, or no whole one."""
-
-
 def _connected(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
     try:
@@ -210,8 +204,8 @@ def _connected(path: Path) -> sqlite3.Connection:
         _check(db, path)
     except sqlite3.Error as error:
         db.close()
-        if _code(error) in _DAMAGED:
-            raise _DamagedError(str(error)) from error
+        if code(error) in DAMAGED:
+            raise DamagedError(str(error)) from error
         raise
     except BaseException:
         db.close()
@@ -224,18 +218,16 @@ def _check(db: sqlite3.Connection, path: Path) -> None:
     if version > _VERSION:
         raise SpoolError(path, "it is a later version's", "name another spool.folder")
     if (found := db.execute("PRAGMA quick_check(1)").fetchone()) != ("ok",):
-        raise _DamagedError(found)
+        raise DamagedError(found)
     db.executescript(_SCHEMA)
     if version < _VERSION:
         db.execute(f"PRAGMA user_version = {_VERSION}")
     db.execute("SELECT size, put_s, acknowledged_s, next FROM events, cameras LIMIT 0")
 
 
-def _move_aside(path: Path) -> None:
-    aside = path.with_stem(f"{path.stem}.damaged")
-    for end in ("", "-wal"):
-        with suppress(FileNotFoundError):
-            Path(f"{path}{end}").replace(f"{aside}{end}")
+def _begin_another(path: Path) -> None:
+    aside = move_aside(path)
+    make(path)
     log.warning(
         f"{path}: the spool is damaged and was moved to {aside.name}; a new one is begun, and what "
         "the broker had not acknowledged is lost"
@@ -243,12 +235,7 @@ def _move_aside(path: Path) -> None:
 
 
 def _refusal(path: Path, error: Exception) -> SpoolError:
-    if isinstance(error, sqlite3.Error) and _code(error) == sqlite3.SQLITE_BUSY:
+    if isinstance(error, sqlite3.Error) and code(error) == sqlite3.SQLITE_BUSY:
         return SpoolError(path, "another node uses it", "give each its own spool.folder or node")
     problem = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return SpoolError(path, problem.lower(), "name another spool.folder")
-
-
-def _code(error: sqlite3.Error) -> int:
-    """The primary result code, without what SQLite adds to it."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -1,6 +1,7 @@
 """What tests of the streamer share."""
 
 import inspect
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -91,3 +92,17 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
 def make_event() -> MakeEvent:
     """Make the n-th event of a camera, with other data where given."""
     return event_of
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 300 kB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("a small disk can be mounted by root alone")
+    yield folder
+    subprocess.run(["umount", folder], check=True)

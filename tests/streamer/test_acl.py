@@ -43,12 +43,13 @@ def connected(broker: Broker, user: str) -> Client:
 
 
 async def test_a_node_is_allowed_all_that_it_does(guarded: Broker, make_event: MakeEvent) -> None:
-    home = HomeAssistant(guarded, "attic", "homeassistant", ["door"])
+    home = HomeAssistant(guarded, "attic", "homeassistant", switches=True)
     node = MqttSink(guarded, "attic", home=home)
-    asked = node.commands("engines", "swap")
+    swaps, switches = node.commands("engines", "swap"), node.commands("+", "enabled", "set")
     event = make_event().model_copy(update={"recordedtime": datetime.now(UTC)})
     expected = {f"credence/attic/{leaf}" for leaf in ("availability", "engines/swapped")}
-    expected |= {f"credence/attic/door/{leaf}" for leaf in ("event", "state", "home_assistant")}
+    expected |= {f"credence/attic/door/{leaf}" for leaf in ("event", "state", "enabled")}
+    expected.add("credence/attic/door/home_assistant")
     expected |= {"homeassistant/device/credence_attic/door/config", "credence/attic/door/status"}
     with capture_logs() as logs:
         async with (
@@ -57,6 +58,7 @@ async def test_a_node_is_allowed_all_that_it_does(guarded: Broker, make_event: M
         ):
             await reader.listen("#")
             async with asyncio.timeout(5), running(node.run()):
+                node.enlist("door", enabled=True)
                 await node.status("door", online=True)
                 node.answer(b"{}", "engines", "swapped")
                 await node.put(event)
@@ -66,7 +68,9 @@ async def test_a_node_is_allowed_all_that_it_does(guarded: Broker, make_event: M
                     if seen == expected:
                         break
                 await admin.send("credence/attic/engines/swap", b"{}", Delivery())
-                assert await asked.get() == b"{}"
+                assert (await swaps.get()).payload == b"{}"
+                await reader.send("credence/attic/door/enabled/set", b"OFF", Delivery())
+                assert (await switches.get()).payload == b"OFF"
                 await node.close()
     assert [log for log in logs if log["log_level"] != "info"] == []
 
@@ -83,6 +87,8 @@ async def test_a_node_is_allowed_all_that_it_does(guarded: Broker, make_event: M
         ("watcher", "credence/attic/engines/swap"),
         ("home-assistant", "credence/attic/engines/swap"),
         ("home-assistant", "credence/attic/door/event"),
+        ("watcher", "credence/attic/door/enabled/set"),
+        ("attic", "credence/cellar/door/enabled/set"),
         ("admin", "credence/attic/door/event"),
     ],
 )

@@ -146,6 +146,7 @@ async def test_every_message_is_as_described(
             "topic_prefix": broker.prefix,
             "home_assistant": discovery,
             "swap_from": str(tmp_path),
+            "switches": True,
         },
     }
     config = tmp_path / "c.yaml"
@@ -169,6 +170,8 @@ async def test_every_message_is_as_described(
                 await client.publish(f"{discovery}/status", "online", qos=1)
                 swap = json.dumps({"face": "nothing-of-that-name"})
                 await client.publish(broker.topic("attic", "engines", "swap"), swap, qos=1)
+                switch = broker.topic("attic", "front door", "enabled", "set")
+                await client.publish(switch, "ON", qos=1)
             elif described.seen == DOCUMENT["channels"].keys():
                 node.send_signal(signal.SIGTERM)
     assert described.seen == DOCUMENT["channels"].keys()

@@ -129,7 +129,7 @@ async def test_a_picture_that_shows_nothing_stands_in_the_status(
     broker: Broker, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     watch = partial(PictureWatch, black_after_s=0.8, frozen_after_s=0.8)
-    monkeypatch.setattr("streamer.node.Live", partial(Live, watch=watch))
+    monkeypatch.setattr("streamer.running.Live", partial(Live, watch=watch))
     cameras = {
         "black": "lavfi:color=black:size=64x48",
         "frozen": "lavfi:color=red:size=64x48",
@@ -149,7 +149,7 @@ async def test_a_picture_that_comes_back_clears_the_status(
     broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watch = partial(PictureWatch, black_after_s=0.8)
-    monkeypatch.setattr("streamer.node.Live", partial(Live, watch=watch))
+    monkeypatch.setattr("streamer.running.Live", partial(Live, watch=watch))
     dark = "lavfi:testsrc=size=64x48,drawbox=color=black:t=fill:enable=lt(t\\,2)"
     async with node_of(broker, {"door": dark}) as heard:
         await heard.until(lambda: "the picture is black" in heard.status.get("door", ""))

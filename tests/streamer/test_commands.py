@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import aiomqtt
 import pytest
@@ -14,8 +15,11 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from streamer import broker as brokers
 from streamer.broker import Broker, RefusedError
-from streamer.commands import take_commands
+from streamer.commands import Commands
+from streamer.config import Config, Mqtt
 from streamer.ensemble import Panel
+from streamer.reload import Reloader
+from streamer.roster import Roster
 from streamer.sinks.mqtt import MqttSink
 from tests.streamer.broker import listening, running
 from tests.streamer.conftest import MakeEvent
@@ -26,10 +30,14 @@ from tests.streamer.ensembles import ensemble_of
 async def node(broker: Broker, folder: Path | None) -> AsyncIterator[SimpleNamespace]:
     """A node's panel and sink, and who listens to it: all but its cameras."""
     panel, sink = Panel(ensemble_of({"face": "f1", "voice": "v1"})), MqttSink(broker, "lab")
+    config = Config()
+    reloader = Reloader(config, lambda: config, lambda _: [], cast(Roster, None))
+    settings = Mqtt(url=f"mqtt://{broker.address}", swap_from=str(folder or "none"))
+    commands = Commands(panel, reloader, asyncio.Event(), None, sink, settings)
     answers, events = broker.topic("lab", "engines", "swapped"), broker.topic("lab", "+", "event")
     async with (
         listening(broker, answers, events, qos=1) as client,
-        running(take_commands(panel, None, sink, folder)),
+        running(commands.take()),
         running(sink.run()),
     ):
         yield SimpleNamespace(panel=panel, sink=sink, client=client)

@@ -25,6 +25,7 @@ OPTIONS = {
     },
     "binary_sensor": {"device_class", "off_delay", "value_template", "json_attributes_topic"},
     "event": {"event_types", "device_class", "value_template"},
+    "switch": {"command_topic", "device_class", "value_template"},
 }
 """What Home Assistant's documentation has for each platform, as far as we use it."""
 COMMON = {
@@ -33,11 +34,13 @@ COMMON = {
 }
 
 
-def home_of(broker: Broker, *cameras: str) -> tuple[MqttSink, str]:
+def home_of(broker: Broker, *cameras: str, switches: bool = False) -> tuple[MqttSink, str]:
     """Return a sink, and the prefix of discovery, which is the test's own."""
     discovery = f"{broker.prefix}-ha"
-    home = HomeAssistant(broker, "lab", discovery, cameras)
-    return MqttSink(broker, "lab", home=home), discovery
+    sink = MqttSink(broker, "lab", home=HomeAssistant(broker, "lab", discovery, switches=switches))
+    for camera in cameras:
+        sink.enlist(camera, enabled=True)
+    return sink, discovery
 
 
 async def next_device(client: aiomqtt.Client) -> tuple[str, dict[str, Any] | None, bool]:
@@ -48,7 +51,7 @@ async def next_device(client: aiomqtt.Client) -> tuple[str, dict[str, Any] | Non
 
 
 async def test_a_camera_is_a_device_with_its_entities(broker: Broker) -> None:
-    sink, discovery = home_of(broker, "front door")
+    sink, discovery = home_of(broker, "front door", switches=True)
     async with running(sink.run()), listening(broker, f"{discovery}/device/#") as client:
         topic, device, _ = await next_device(client)
     assert device is not None
@@ -64,6 +67,7 @@ async def test_a_camera_is_a_device_with_its_entities(broker: Broker) -> None:
         "trusted": "binary_sensor",
         "event": "event",
         "connected": "binary_sensor",
+        "enabled": "switch",
     }
     for key, entity in device["components"].items():
         assert entity.keys() <= COMMON | OPTIONS[entity["platform"]]
@@ -75,6 +79,18 @@ async def test_a_camera_is_a_device_with_its_entities(broker: Broker) -> None:
         f"{here}/front door/status",
     ]
     assert device["availability_mode"] == "all"
+    switch = device["components"]["enabled"]
+    assert (
+        switch["command_topic"]
+        == f"{switch['state_topic']}/set"
+        == f"{here}/front door/enabled/set"
+    )
+    assert [each["topic"] for each in switch["availability"]] == [f"{here}/availability"]
+
+
+async def test_without_switches_there_is_none(broker: Broker) -> None:
+    (device,) = map(json.loads, HomeAssistant(broker, "lab", "ha").add("door").values())
+    assert "enabled" not in device["components"]
 
 
 async def test_devices_are_said_again_when_home_assistant_comes_up(broker: Broker) -> None:
@@ -159,8 +175,7 @@ def test_freshness_is_a_minute(make_event: MakeEvent) -> None:
 
 async def test_templates_say_what_they_should(broker: Broker, make_event: MakeEvent) -> None:
     jinja2 = pytest.importorskip("jinja2", reason="templates are Jinja's; it comes with torch")
-    home = HomeAssistant(broker, "lab", "ha", ["door"])
-    (device,) = map(json.loads, home.devices.values())
+    (device,) = map(json.loads, HomeAssistant(broker, "lab", "ha").add("door").values())
     template = {key: part.get("value_template") for key, part in device["components"].items()}
 
     def shown(key: str, value: str) -> str:

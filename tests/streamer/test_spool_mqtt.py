@@ -3,8 +3,7 @@
 import asyncio
 import json
 import signal
-import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiomqtt
@@ -77,19 +76,6 @@ async def test_state_stays_what_it_is_when_events_are_sent_again(
                 said = json.loads((await anext(client.messages)).payload)["window_id"]
                 ids.append(said)
         assert ids == sorted(ids)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)]
-    try:
-        subprocess.run(mount, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("a small disk can be mounted by root alone")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
 
 
 async def test_full_disk_refuses_until_there_is_room(

@@ -13,6 +13,7 @@ from engines.runtime import Batch, Outputs, Runtime
 from streamer.config import Engines
 from streamer.ensemble import Panel, open_ensemble
 from streamer.swap import Answer, Swapper, SwapRefusedError, Wanted
+from streamer.wire import UnreadableError
 from tests.engines.bundle import write_bundle
 from tests.streamer.bundles import deceptive, policy_for, variant
 from tests.streamer.test_ensemble import judge, seen
@@ -239,5 +240,5 @@ def test_what_cannot_be_read_is_said() -> None:
         b"\xff{}": "invalid json",
         b"[" * 10_000: "invalid json",
     }.items():
-        with pytest.raises(SwapRefusedError, match=rf"cannot be read \({why}"):
+        with pytest.raises(UnreadableError, match=rf"cannot be read \({why}"):
             Wanted.parse(payload)

@@ -9,7 +9,7 @@ from engines.engine import BUNDLES
 from engines.errors import CredenceError
 from engines.labels import EMOTIONS
 from train.data.table import Row, UnreadableFilesError
-from train.recordings import Event, ReplayError, _replay, decide, evaluate_recordings
+from train.recordings import Event, ReplayError, decide, evaluate_recordings, replayed
 
 ROW = Row({"path": "a.mp4"}, "fear", "ann", None)
 
@@ -95,7 +95,7 @@ def test_what_is_no_recording_is_named(tmp_path: Path) -> None:
 @pytest.mark.timeout(60)
 def test_a_replay_that_fails_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ReplayError, match=r"credence replay failed: .*nonsense"):
-        _replay([tmp_path / "a.mp4"], ["nonsense=1"])
+        replayed([tmp_path / "a.mp4"], ["nonsense=1"])
 
 
 def test_a_label_that_nobody_knows_is_refused(tmp_path: Path) -> None:
