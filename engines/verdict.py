@@ -109,15 +109,22 @@ class Policy:
         self,
         opinions: Mapping[Modality, Opinion],
         qualities: Mapping[Modality, Quality] = MappingProxyType({}),
+        shared: float = 1.0,
     ) -> Judgement:
-        """Discount, combine and decide. A missing modality may be left out: it is vacuous."""
+        """Discount, combine and decide. A missing modality may be left out: it is vacuous.
+
+        ``shared`` in [0, 1] is how far what is combined is of one time. It discounts the sum
+        (Shafer 1976), so the less there is, the less is trusted; a discount of one modality would
+        take its dissent away, too. Ours.
+        """
         weighed = self.weigh(opinions, qualities)
+        fused = weighed.fused.discount(shared) if shared < 1.0 else weighed.fused
         present = [m for m, opinion in opinions.items() if opinion.uncertainty < 1.0]
         return Judgement(
             trust=MappingProxyType({m: float(t) for m, t in weighed.trust.items()}),
-            fused=weighed.fused,
+            fused=fused,
             conflict=float(weighed.conflict),
-            verdict=self._decide(weighed.fused, present),
+            verdict=self._decide(fused, present),
         )
 
     def weigh(

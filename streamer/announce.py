@@ -65,7 +65,12 @@ class Announcer:
                 window_id=window_id,
                 camera=self.camera,
                 phase=phase,
-                window=WindowSpan(kind=window.kind, start_s=window.start_s, end_s=window.end_s),
+                window=WindowSpan(
+                    kind=window.kind,
+                    start_s=window.start_s,
+                    end_s=window.end_s,
+                    skew_s=window.skew_s,
+                ),
                 person=Person(track=window.track) if window.track is not None else None,
                 emotion=verdict.emotion,
                 confidence=verdict.confidence,

@@ -16,6 +16,7 @@ from av.stream import Disposition, Stream
 from av.video.reformatter import ColorRange
 
 from engines.window import SAMPLE_RATE_HZ
+from streamer.clock import Clock
 from streamer.flow import AudioChunk, Epoch, Media, VideoFrame
 from streamer.resample import Sound
 
@@ -23,12 +24,6 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
-BACK_S = 1.0
-_AHEAD_S = 10.0
-"""A clock that steps further back or ahead than these was set anew."""
-_STRAGGLE_S = 2.0
-"""How long after a jump one stream may still deliver what the other has left behind."""
-_DAY_S = 86_400.0
 _DENSE = 8
 """Frames per sampled picture of which those that no other refers to are not decoded: encoders put
 up to three of them in a row."""
@@ -88,7 +83,6 @@ class Decoder:
         begin: Callable[[int, float], Epoch],
         *,
         zero_s: float | None = None,
-        back_s: float = BACK_S,
     ) -> None:
         """``begin`` makes an epoch of its number and the seconds since the first one began.
 
@@ -99,11 +93,8 @@ class Decoder:
         self._rate_hz = float(video.average_rate or 25) if video else 25.0
         self._has_audio = tracks.audio is not None
         self._thinning = _Thinning(video) if video else None
-        self._zero_s, self._back_s = zero_s, back_s
-        self._latest_s = zero_s or 0.0
-        self._former_s = math.inf
-        self._epochs = 0
-        self._passed_s = 0.0
+        self._zero_s = zero_s
+        self._clock: Clock | None = None
         self.fed = 0
         """Frames decoded so far."""
         self.damaged = 0
@@ -133,39 +124,44 @@ class Decoder:
         if self.fed and self._has_audio:
             yield from self._sound.flush()
 
+    def at_s(self, packet: "av.Packet[Stream]") -> float | None:
+        """Return where a packet belongs on the media clock; None where that is not known."""
+        if self._clock is None or packet.pts is None:
+            return None
+        return self._clock.at_s(packet.stream.type, float(packet.pts * packet.time_base))
+
+    def renew(self) -> Iterator[Media]:
+        """Begin a new epoch where this one has come to."""
+        if self._clock:
+            self._clock.renew()
+            yield from self._begun(self._clock)
+
     def _place(self, frame: av.VideoFrame | av.AudioFrame) -> Iterator[Media]:
-        time_s = frame.time
-        if not self.fed:
-            if self._zero_s is None:
-                self._zero_s = self._latest_s = time_s or 0.0
-            yield self._epoch(self._zero_s)
+        stamp_s, sound = frame.time, isinstance(frame, av.AudioFrame)
+        if self._clock is None:
+            zero_s = (stamp_s or 0.0) if self._zero_s is None else self._zero_s
+            self._clock = Clock(zero_s)
+            yield self._epoch(self._clock)
+        clock, epoch, now_s = self._clock, self._clock.epoch, self._clock.now_s
         self.fed += 1
-        if time_s is not None:
-            far = abs(time_s - self._latest_s) > self._back_s
-            if far and abs(time_s - self._former_s) < _STRAGGLE_S:
-                return  # of the other stream, from before the jump
-            if not -self._back_s <= time_s - self._latest_s <= _AHEAD_S:
-                yield from self._jump(time_s)
-            self._latest_s = max(self._latest_s, time_s)
+        at_s = None if stamp_s is None else clock.place("audio" if sound else "video", stamp_s)
+        if clock.epoch != epoch:
+            log.warning(f"{self._name}: its clock jumps", after_s=round(now_s, 3))
+            yield from self._begun(clock)
+        if at_s is not None and at_s < 0 and clock.epoch:
+            return  # of the other stream, from before the jump
         if isinstance(frame, av.VideoFrame):
-            yield from self._pictures.feed(frame)
+            yield from self._pictures.feed(frame, at_s)
         else:
-            yield from self._sound.feed(frame)
+            yield from self._sound.feed(frame, at_s)
 
-    def _jump(self, to_s: float) -> Iterator[Media]:
+    def _begun(self, clock: Clock) -> Iterator[Media]:
         yield from self.flush()
-        gap_s = to_s - self._latest_s
-        self._passed_s += self._latest_s - (self._zero_s or 0.0)
-        self._passed_s += gap_s if 0 < gap_s < _DAY_S else 0.0
-        log.warning(f"{self._name}: its clock jumps", by_s=round(gap_s, 3))
-        self._former_s, self._zero_s, self._latest_s = self._latest_s, to_s, to_s
-        yield self._epoch(to_s)
+        yield self._epoch(clock)
 
-    def _epoch(self, zero_s: float) -> Epoch:
-        self._pictures = _Pictures(self._sampling, self._rate_hz, zero_s)
-        self._sound = Sound(zero_s)
-        number, self._epochs = self._epochs, self._epochs + 1
-        return self._begin(number, self._passed_s)
+    def _epoch(self, clock: Clock) -> Epoch:
+        self._pictures, self._sound = _Pictures(self._sampling, self._rate_hz), Sound()
+        return self._begin(clock.epoch, clock.passed_s)
 
 
 def _harmless(frame: object) -> bool:
@@ -222,14 +218,15 @@ class _Thinning:
 class _Pictures:
     """Decoded frames → the first picture in each step of the sampling grid."""
 
-    def __init__(self, wanted: Sampling, rate_hz: float, zero_s: float) -> None:
+    def __init__(self, wanted: Sampling, rate_hz: float) -> None:
         self._every_s, self._small_px = wanted.every_s, wanted.small_px
-        self._period_s, self._zero_s = 1 / rate_hz, zero_s
+        self._period_s = 1 / rate_hz
         self._step = -1
         self._last_s = -self._period_s
 
-    def feed(self, frame: av.VideoFrame) -> Iterator[VideoFrame]:
-        pts_s = self._time(frame)
+    def feed(self, frame: av.VideoFrame, at_s: float | None) -> Iterator[VideoFrame]:
+        """``at_s`` is its time; None is a period after the last one's."""
+        pts_s = self._last_s = self._last_s + self._period_s if at_s is None else at_s
         step = math.floor(pts_s / self._every_s + 1e-6)
         if step <= self._step:
             return
@@ -244,13 +241,6 @@ class _Pictures:
             interpolation="AREA",
         )
         yield VideoFrame(pts_s, _turned(grey, turns), _turned(small, turns), limited)
-
-    def _time(self, frame: av.VideoFrame) -> float:
-        if frame.time is not None:
-            self._last_s = frame.time - self._zero_s
-        else:
-            self._last_s += self._period_s
-        return self._last_s
 
 
 def _turned(picture: npt.NDArray[Any], turns: int) -> npt.NDArray[np.uint8]:

@@ -24,6 +24,7 @@ Absence = Literal[
     "no_voice",
     "no_engine",
     "several_people",
+    "out_of_step",
     "pending",
     "no_transcriber",
     "no_speech",
@@ -50,6 +51,9 @@ class WindowSpan(Part):
     start_s: Number
     """Seconds since the stream's epoch began (media clock)."""
     end_s: Number
+    skew_s: Number | None = None
+    """How much later the camera's sound comes than its pictures of the same time, by their arrival;
+    null without a voice, and where that is not known, as of recordings."""
 
 
 class Person(Part):
@@ -168,7 +172,7 @@ class EmotionData(Part):
     """The certified threshold for the present modalities and the guarantee behind it; null where
     nothing is certified."""
     belief: Belief
-    """The fused opinion, after discount by trust and conflict."""
+    """The fused opinion, after discount by trust, conflict and skew."""
     uncertainty: Share
     """Beliefs and uncertainty sum to 1."""
     conflict: Share

@@ -21,6 +21,17 @@ from engines.window import FaceWindow, VoiceWindow
 from streamer.ensemble import Ensemble
 from streamer.event import Absence, Phase, Transcript, WindowKind
 
+_STOPPED_S = 2.0
+
+
+def stopped(at_s: float, other_s: float, since_s: float) -> bool:
+    """Whether one medium, which has come to ``at_s``, does not come any more.
+
+    It is far behind the other, at ``other_s``, which was at ``since_s`` when the last of it came.
+    One that is always behind has not stopped.
+    """
+    return other_s - max(at_s, since_s) > _STOPPED_S
+
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
@@ -28,7 +39,7 @@ class Epoch:
 
     id: str
     """A recording's content hash and a counter; of a camera, the UTC milliseconds of its first
-    packet."""
+    packet, plus how many epochs the connection had before."""
     began: datetime
     """When, by the wall clock, the media clock stood at zero."""
     has_video: bool
@@ -57,6 +68,8 @@ class AudioChunk:
     pts_s: float
     pcm: npt.NDArray[np.int16]
     """(samples,) mono at 16 kHz."""
+    skew_s: float | None = None
+    """How much later sound comes than pictures of the same time; None where that is not known."""
 
 
 Media = Epoch | VideoFrame | AudioChunk
@@ -124,6 +137,8 @@ class Listening:
     """Where the sound that has been heard ends."""
     settled_s: float
     """No utterance will begin before this any more; none is open before it."""
+    skew_s: float | None = None
+    """As of sound."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,6 +154,9 @@ class Window:
     voice: VoiceWindow | None = None
     absent: Mapping[Modality, Absence] = field(default_factory=dict)
     """Why each missing modality is missing."""
+    skew_s: float | None = None
+    """How much later sound comes than pictures of the same time; None where that is not known,
+    and without a voice."""
     said: "Future[Said] | None" = None
     """Settled once the transcriber knows; None where it is not asked."""
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 from streamer.flow import Judged, Recognised
+from streamer.skew import shared
 
 
 async def fuse(recognised: AsyncIterator[Recognised]) -> AsyncIterator[Judged]:
@@ -11,4 +12,8 @@ async def fuse(recognised: AsyncIterator[Recognised]) -> AsyncIterator[Judged]:
     The policy is that of the ensemble whose opinions they are.
     """
     async for each in recognised:
-        yield Judged(each, each.ensemble.policy.judge(each.opinions, each.quality))
+        window, opinions = each.window, each.opinions
+        share = 1.0
+        if "face" in opinions and len(opinions) > 1:
+            share = shared(window.skew_s, window.end_s - window.start_s)
+        yield Judged(each, each.ensemble.policy.judge(opinions, each.quality, share))

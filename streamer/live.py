@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
+from itertools import chain
 
 import av
 import structlog
@@ -20,6 +21,7 @@ from av.stream import Stream
 
 from engines.errors import CredenceError
 from streamer.addresses import Address
+from streamer.arrivals import Arrivals
 from streamer.backlog import Backlog
 from streamer.decode import Decoder, Sampling, Tracks, find_tracks, paced, plain
 from streamer.flow import Epoch, Media, Notice, VideoFrame
@@ -29,9 +31,6 @@ log = structlog.get_logger()
 
 TIMEOUT_S = 10.0
 """A camera that is silent for longer is lost."""
-
-_BACK_S = 10.0
-"""Picture and sound of a camera may be far apart; only a clock set back by more begins anew."""
 
 _REST_S = 0.1
 _WAITED_S = 0.002
@@ -79,21 +78,27 @@ class Live:
                 said = f"{self.decoder} does not decode its pictures, the processor does"
                 log.warning(f"camera {self.camera}: {said}")
             decoder, watch = self._decoder(container, tracks), self.watch()
+            arrivals = Arrivals(tell=self.address.keeps_pace)
             for packet in self._packets(container, tracks, stop):
-                for item in decoder.feed(packet):
+                at_s, sound = decoder.at_s(packet), packet.stream is tracks.audio
+                media = decoder.feed(packet)
+                if at_s is not None and arrivals.lost(at_s, sound=sound):
+                    log.info(f"camera {self.camera}: a clock was set, or drifts; times begin anew")
+                    media = chain(decoder.renew(), media)
+                for item in media:
                     if isinstance(item, VideoFrame) and (notice := watch.look(item)):
                         yield notice
                     if isinstance(item, Epoch) or item.pts_s >= 0:  # before is no place
-                        yield item
+                        yield arrivals.marked(item)
             yield from decoder.flush()
             if not decoder.fed and not stop.is_set():
                 raise CameraError(self.camera, "nothing in it can be decoded")
 
     def _decoder(self, container: InputContainer, tracks: Tracks) -> Decoder:
-        def begin(_number: int, _after_s: float) -> Epoch:
+        def begin(number: int, _after_s: float) -> Epoch:
             now = datetime.now(UTC)
             return Epoch(
-                id=str(round(now.timestamp() * 1000)),
+                id=str(round(now.timestamp() * 1000) + number),  # several may begin at once
                 began=now,
                 has_video=tracks.video is not None,
                 has_audio=tracks.audio is not None,
@@ -104,7 +109,7 @@ class Live:
         if self.address.ends and container.start_time is not None:
             zero_s = container.start_time / av.time_base  # sound may begin with what is cut off
         name = f"camera {self.camera}"
-        return Decoder(name, tracks, self.sampling, begin, zero_s=zero_s, back_s=_BACK_S)
+        return Decoder(name, tracks, self.sampling, begin, zero_s=zero_s)
 
     def _packets(
         self, container: InputContainer, tracks: Tracks, stop: threading.Event

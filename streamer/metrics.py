@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from math import ceil
+from math import ceil, nan
 from typing import Final, Literal
 
 from prometheus_client import (
@@ -59,6 +59,12 @@ class Metrics:
         self.reconnects = Counter(
             "credence_reconnects", "Connections after the first.", ["camera"], registry=all_
         )
+        self.skew = Gauge(
+            "credence_av_skew_seconds",
+            "How much later sound comes than pictures of the same time; NaN while not known.",
+            ["camera"],
+            registry=all_,
+        )
         self.dropped = Counter(
             "credence_media_dropped",
             "Pictures and pieces of sound that were not looked at.",
@@ -98,8 +104,8 @@ class Metrics:
     def remove(self, camera: str) -> None:
         """Forget a camera."""
         del self.cameras[camera]
-        of = (self.up, self.reconnects, self.dropped, self.windows, self.events, self.age)
-        for metric in of:
+        counted = (self.reconnects, self.dropped, self.windows, self.events, self.age)
+        for metric in (self.up, self.skew, *counted):
             metric.remove_by_labels({"camera": camera})
 
     def follow(
@@ -194,12 +200,15 @@ class CameraMetrics:
     """Whether it was online, or is known to be lost."""
     ages_s: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
     """Of the last events."""
+    skew_s: float | None = None
+    """How much later its sound comes than its pictures of the same time, where that is known."""
     _came: bool = False
 
     def __post_init__(self) -> None:
         # From 0, so that Prometheus sees the first of each.
         self._all.up.labels(self.name)
         self._all.reconnects.labels(self.name)
+        self.heard(None)
         self._all.dropped.labels(self.name, "overload")
         self._all.age.labels(self.name)
         for kind in ("speech", "ambient"):
@@ -220,10 +229,16 @@ class CameraMetrics:
         self.tried = self.tried or state != "connecting"
         self.state = state
         self._all.up.labels(self.name).set(0)
+        self.heard(None)
 
     def dropped(self, reason: Reason = "overload") -> None:
         """A picture or a piece of sound made room for a newer one."""
         self._all.dropped.labels(self.name, reason).inc()
+
+    def heard(self, skew_s: float | None) -> None:
+        """Sound has come, so much later than pictures of the same time; None if not known."""
+        self.skew_s = skew_s
+        self._all.skew.labels(self.name).set(nan if skew_s is None else skew_s)
 
     def put(self, event: EmotionEvent, now: datetime) -> None:
         """Every output has taken an event."""

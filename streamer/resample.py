@@ -16,17 +16,18 @@ _CHUNK = SAMPLE_RATE_HZ // 10
 class Sound:
     """Decoded sound → mono at 16 kHz, whatever it was and however often it changes."""
 
-    def __init__(self, zero_s: float) -> None:
-        """The media clock stands at zero at ``zero_s`` of the stream's own."""
-        self._zero_s = zero_s
+    def __init__(self) -> None:
         self._format: object = None
         self._resampler = _resampler()
         self._fed_s: float | None = None
         self._next_s = 0.0
 
-    def feed(self, frame: av.AudioFrame) -> Iterator[AudioChunk]:
-        """Yield what a frame completes, by tenths of a second."""
-        begins_s = self._fed_s if frame.time is None else frame.time - self._zero_s
+    def feed(self, frame: av.AudioFrame, at_s: float | None) -> Iterator[AudioChunk]:
+        """Yield what a frame completes, by tenths of a second.
+
+        ``at_s`` is its time on the media clock; None is where the last one ended.
+        """
+        begins_s = self._fed_s if at_s is None else at_s
         # Within that the clock that counts samples is the smoother one.
         gap = begins_s is None or self._fed_s is None or abs(begins_s - self._fed_s) > 0.1
         coming = (frame.format.name, frame.layout.name, frame.sample_rate)

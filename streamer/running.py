@@ -11,7 +11,7 @@ from streamer.announce import Announcer
 from streamer.config import Camera
 from streamer.decode import Sampling
 from streamer.faces import Finder, Haar
-from streamer.flow import Epoch, Media, Notice
+from streamer.flow import AudioChunk, Epoch, Media, Notice
 from streamer.handover import Handover
 from streamer.judging import Judging
 from streamer.live import TIMEOUT_S, CameraError, Live
@@ -164,6 +164,8 @@ class Running:
                     overrun = True
                     faster = _YUNET if isinstance(self._judge.finder, Haar) else ""
                     log.warning(f"camera {self.name}: {_TOO_SLOW}{faster}")
+                if isinstance(item, AudioChunk):
+                    self._metrics.heard(item.skew_s)
                 yield item
         except CameraError as error:
             lost.append(error.problem)

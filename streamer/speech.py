@@ -10,7 +10,15 @@ import webrtcvad
 
 from engines.window import SAMPLE_RATE_HZ, VoiceWindow
 from streamer.config import Vad
-from streamer.flow import AudioChunk, Epoch, Listening, Sighting, Speaking, Utterance
+from streamer.flow import (
+    AudioChunk,
+    Epoch,
+    Listening,
+    Sighting,
+    Speaking,
+    Utterance,
+    stopped,
+)
 
 FRAME_S = 0.03
 _FRAME = round(FRAME_S * SAMPLE_RATE_HZ)
@@ -170,22 +178,31 @@ _LEAST_ENERGY = float(32768**2 * 10**-6.0)
 async def cut_speech(
     heard: AsyncIterator[Epoch | AudioChunk | Sighting], vad: Vad, longest_s: float
 ) -> AsyncIterator[Epoch | Sighting | Utterance | Listening | Speaking]:
-    """Replace sound by the utterances in it, also while they go on; pictures pass."""
+    """Replace sound by the utterances in it, also while they go on; pictures pass.
+
+    Where sound stops while pictures go on, what was being said ends by their clock.
+    """
     segmenter = Segmenter(vad, longest_s)
+    seen_s = unheard_since_s = 0.0
     async for item in heard:
         match item:
             case AudioChunk():
+                unheard_since_s = seen_s
                 for utterance in segmenter.feed(item):
                     yield utterance
-                yield Listening(segmenter.heard_s, segmenter.settled_s)
+                yield Listening(segmenter.heard_s, segmenter.settled_s, item.skew_s)
                 if speaking := segmenter.speaking():
                     yield speaking
             case Epoch():
                 for utterance in segmenter.close():
                     yield utterance
-                segmenter = Segmenter(vad, longest_s)
+                segmenter, seen_s, unheard_since_s = Segmenter(vad, longest_s), 0.0, 0.0
                 yield item
-            case Sighting():
+            case Sighting(pts_s=pts_s):
+                seen_s = max(seen_s, pts_s)
+                if stopped(segmenter.heard_s, seen_s, unheard_since_s):
+                    for utterance in segmenter.close():
+                        yield utterance
                 yield item
     for utterance in segmenter.close():
         yield utterance

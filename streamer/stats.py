@@ -81,6 +81,8 @@ class CameraStats(Part):
     windows: dict[WindowKind, NonNegativeInt]
     """Windows that were judged, by kind."""
     events: NonNegativeInt
+    skew_s: Seconds | None
+    """How much later its sound comes than its pictures of the same time; null while not known."""
     age_last_s: Seconds | None
     """From the end of the window to its event being taken by every output; null without one."""
     age_p99_s: Seconds | None
@@ -97,6 +99,7 @@ class CameraStats(Part):
                 "dropped": reading.by("reason", "credence_media_dropped_total", camera=name),
                 "windows": reading.by("kind", "credence_windows_total", camera=name),
                 "events": reading.total("credence_events_total", camera=name),
+                "skew_s": camera.skew_s,
                 "age_last_s": ages_s[-1] if ages_s else None,
                 "age_p99_s": percentile_99(ages_s),
             }

@@ -1,14 +1,15 @@
 """Utterances and sightings → windows: what is judged at once, about whom.
 
 Speech: one utterance. Ambient: every two seconds while a face is seen and nobody speaks.
-With one person in view speech is theirs; with several it is nobody's, and each gets a
-window of their face alone: never a guess. Who was in view a moment ago may still be there,
-covered or turned away, and may be who speaks.
+With one person in view speech is theirs; with several it is theirs whose mouth moves, when
+that is clear, else nobody's: never a guess. The others get a window of their face alone. Who
+was in view a moment ago may still be there, covered or turned away, and may be who speaks.
 """
 
 import math
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,11 +17,19 @@ from engines.manifest import Modality
 from engines.window import SAMPLE_RATE_HZ, FaceWindow, VoiceWindow
 from streamer import config
 from streamer.event import Absence, WindowKind
-from streamer.flow import Epoch, Face, Listening, Sighting, Speaking, Utterance, Window
+from streamer.flow import (
+    Epoch,
+    Face,
+    Listening,
+    Sighting,
+    Speaking,
+    Utterance,
+    Window,
+    stopped,
+)
+from streamer.skew import LEAST_SHARED, shared
+from streamer.speakers import speaker
 from streamer.tracks import FORGOTTEN_AFTER_S
-
-_LAG_S = 2.0
-"""When one medium is this far behind the other, it is not waited for."""
 
 _LEAST_SEEN = 0.25
 """A person counts as in view when seen in this share of a window's pictures."""
@@ -39,7 +48,8 @@ class Windower:
         self._epoch: Epoch | None = None
         self._sightings: deque[Sighting] = deque()
         self._utterances: deque[Utterance] = deque()
-        self._seen_s = self._heard_s = self._settled_s = self._from_s = 0.0
+        self._come = _Come()
+        self._from_s = 0.0
 
     def feed(self, item: Epoch | Sighting | Utterance | Listening) -> Iterator[Window]:
         """Take what comes next; yield the windows that are complete by it."""
@@ -49,11 +59,11 @@ class Windower:
                 self._epoch = item
             case Sighting(pts_s=pts_s):
                 self._sightings.append(item)
-                self._seen_s = max(self._seen_s, pts_s)
+                self._come.see(pts_s)
             case Utterance():
                 self._utterances.append(item)
-            case Listening(heard_s=heard_s, settled_s=settled_s):
-                self._heard_s, self._settled_s = heard_s, settled_s
+            case Listening():
+                self._come.hear(item)
         yield from self._complete()
 
     def close(self) -> Iterator[Window]:
@@ -63,24 +73,23 @@ class Windower:
         while self._utterances:
             yield from self._speech(self._utterances.popleft())
         if self._sightings:
-            end_s = math.nextafter(max(self._sightings[-1].pts_s, self._heard_s), math.inf)
+            end_s = math.nextafter(max(self._sightings[-1].pts_s, self._come.heard_s), math.inf)
             yield from self._ambient_until(end_s)
             # A recording shorter than any window still gets its one verdict.
             least_s = self._settings.ambient_shortest_s if self._from_s else 0.0
             if end_s - self._from_s >= least_s:
                 yield from self._about("ambient", self._from_s, end_s, None)
         self._sightings.clear()
-        self._seen_s = self._heard_s = self._settled_s = self._from_s = 0.0
+        self._come, self._from_s = _Come(), 0.0
 
     def _complete(self) -> Iterator[Window]:
         assert self._epoch is not None, "media begin with an epoch"
-        video, audio = self._epoch.has_video, self._epoch.has_audio
-        seen_s = max(self._seen_s, self._heard_s - _LAG_S) if video else math.inf
+        video, come = self._epoch.has_video, self._come
+        seen_s = come.seen_s if video and not come.blind else math.inf
         while self._utterances and self._utterances[0].end_s <= seen_s:
             yield from self._speech(self._utterances.popleft())
         if video and not self._utterances:
-            late = self._seen_s - self._heard_s > _LAG_S
-            quiet_s = self._settled_s if audio and not late else math.inf
+            quiet_s = come.settled_s if self._epoch.has_audio and not come.deaf else math.inf
             yield from self._ambient_until(min(seen_s, quiet_s))
 
     def _speech(self, said: Utterance) -> Iterator[Window]:
@@ -109,31 +118,26 @@ class Windower:
     def _about(
         self, kind: WindowKind, start_s: float, end_s: float, voice: VoiceWindow | None
     ) -> Iterator[Window]:
-        """One window for the voice, if any, and one for each person in view without it."""
+        """One window for each person in view, and one for a voice that is nobody's."""
         assert self._epoch is not None
-        people = self._people(start_s, end_s)
-        several = len(people.keys() | self._around(start_s, end_s)) > 1
-        alone = len(people) == 1 and not several
-        if voice is not None and not alone:
-            why: Absence = "several_people" if several else "no_face"
-            yield Window(self._epoch, kind, start_s, end_s, None, None, voice, {"face": why})
-        for track, faces in people.items():
-            theirs = voice if alone else None
-            face = _of(faces, start_s, end_s)
-            absent: dict[Modality, Absence] = {}
-            if theirs is None:
-                absent["voice"] = "several_people" if voice is not None else "no_voice"
-            yield Window(self._epoch, kind, start_s, end_s, track, face, theirs, absent)
-
-    def _people(self, start_s: float, end_s: float) -> dict[int, list[Face]]:
-        """Return the faces of everyone in view between two times, by track."""
         pictures = [s for s in self._sightings if start_s <= s.pts_s < end_s]
-        people: dict[int, list[Face]] = {}
-        for picture in pictures:
-            for face in picture.faces:
-                people.setdefault(face.track, []).append(face)
-        least = _LEAST_SEEN * len(pictures)
-        return {track: faces for track, faces in sorted(people.items()) if len(faces) >= least}
+        faces = {t: _of(seen, start_s, end_s) for t, seen in _people(pictures).items()}
+        around = faces.keys() | self._around(start_s, end_s)
+        skew_s = self._come.skew_s if voice is not None else None
+        apart = shared(skew_s, end_s - start_s) < LEAST_SHARED
+        asked = voice is not None and not apart
+        whose = _speaker(faces, around, len(pictures)) if asked else None
+        several = len(around) > 1
+        why: Absence = "several_people" if several else "out_of_step" if faces else "no_face"
+        if voice is not None and whose is None:
+            absent: dict[Modality, Absence] = {"face": why}
+            yield Window(self._epoch, kind, start_s, end_s, None, None, voice, absent, skew_s)
+        for track, face in faces.items():
+            theirs = voice if track == whose else None
+            absent = {}
+            if theirs is None:
+                absent["voice"] = why if voice is not None else "no_voice"
+            yield Window(self._epoch, kind, start_s, end_s, track, face, theirs, absent, skew_s)
 
     def _around(self, start_s: float, end_s: float) -> set[int]:
         """Return everyone who may be near between two times, seen or not, by track."""
@@ -146,6 +150,59 @@ class Windower:
             for track, times_s in seen_s.items()
             if len(times_s) >= _MET and times_s[-1] >= start_s - FORGOTTEN_AFTER_S
         }
+
+
+@dataclass(slots=True)
+class _Come:
+    """How far the pictures and the sound of an epoch have come, in order of time."""
+
+    seen_s: float = 0.0
+    heard_s: float = 0.0
+    settled_s: float = 0.0
+    skew_s: float | None = None
+    _unseen_since_s: float = 0.0
+    _unheard_since_s: float = 0.0
+
+    def see(self, pts_s: float) -> None:
+        self.seen_s = max(self.seen_s, pts_s)
+        self._unseen_since_s = self.heard_s
+
+    def hear(self, sound: Listening) -> None:
+        self.heard_s, self.settled_s = sound.heard_s, sound.settled_s
+        if sound.skew_s is not None:  # what was known holds on when one of them stops
+            self.skew_s = sound.skew_s
+        self._unheard_since_s = self.seen_s
+
+    @property
+    def blind(self) -> bool:
+        """Whether pictures have stopped."""
+        return stopped(self.seen_s, self.heard_s, self._unseen_since_s)
+
+    @property
+    def deaf(self) -> bool:
+        """Whether sound has stopped."""
+        return stopped(self.heard_s, self.seen_s, self._unheard_since_s)
+
+
+def _people(pictures: list[Sighting]) -> dict[int, list[Face]]:
+    """Return the faces of everyone in view in these pictures, by track."""
+    people: dict[int, list[Face]] = {}
+    for picture in pictures:
+        for face in picture.faces:
+            people.setdefault(face.track, []).append(face)
+    least = _LEAST_SEEN * len(pictures)
+    return {track: faces for track, faces in sorted(people.items()) if len(faces) >= least}
+
+
+def _speaker(faces: dict[int, FaceWindow], around: set[int], pictures: int) -> int | None:
+    """Return whose voice it is, of those in view in so many pictures and of all around."""
+    if not faces or len(faces) < len(around):
+        return None
+    if len(faces) == 1:
+        return next(iter(faces))
+    if any(len(face.crops) < pictures for face in faces.values()):
+        return None  # who was covered for a moment may have spoken then
+    return speaker(faces)
 
 
 def _of(faces: list[Face], start_s: float, end_s: float) -> FaceWindow:

@@ -11,15 +11,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.films import RATE_HZ, Picture, write_film
 from engines.window import SAMPLE_RATE_HZ
 from streamer.clip import read_sound
 
-RATE_HZ = 25
 PANEL_PX = (288, 288)
 """Width and height of the part of a clip that shows its speaker."""
 SCENE_PX = (960, 288)
 
-Picture = npt.NDArray[np.uint8]
 Place = Callable[[float], int | None]
 """Time → the left edge of somebody's panel, in pixels; None while they are not there."""
 
@@ -49,24 +48,16 @@ def walk(x: int, speed_px_s: float, from_s: float, to_s: float) -> Place:
 def write_scene(path: Path, seconds: float, *people: Someone) -> Path:
     """Write what a camera would see and hear of them."""
     panels = [_panels(one.clip, round(seconds * RATE_HZ)) for one in people]
-    with av.open(str(path), "w") as container:
-        video = container.add_stream("libx264", rate=RATE_HZ, options={"preset": "veryfast"})
-        video.width, video.height = SCENE_PX
-        video.pix_fmt = "yuv420p"
-        audio = container.add_stream("aac", rate=SAMPLE_RATE_HZ, layout="mono")
-        for number, shown in enumerate(zip(*panels, strict=True)):
-            scene = np.full((SCENE_PX[1], SCENE_PX[0], 3), 90, np.uint8)
-            for one, panel in zip(people, shown, strict=True):
-                _draw(scene, one, panel, number / RATE_HZ)
-            picture = av.VideoFrame.from_ndarray(scene, "rgb24")
-            picture.pts = number
-            container.mux(video.encode(picture))
-        container.mux(video.encode())
-        sound = av.AudioFrame.from_ndarray(_sound(people, seconds)[None], "s16", "mono")
-        sound.sample_rate, sound.pts = SAMPLE_RATE_HZ, 0
-        container.mux(audio.encode(sound))
-        container.mux(audio.encode())
-    return path
+    shown = zip(*panels, strict=True)
+    pictures = (_scene(people, each, number / RATE_HZ) for number, each in enumerate(shown))
+    return write_film(path, pictures, _sound(people, seconds))
+
+
+def _scene(people: Sequence[Someone], panels: Sequence[Picture], time_s: float) -> Picture:
+    scene = np.full((SCENE_PX[1], SCENE_PX[0], 3), 90, np.uint8)
+    for one, panel in zip(people, panels, strict=True):
+        _draw(scene, one, panel, time_s)
+    return scene
 
 
 def _panels(clip: Path, count: int) -> list[Picture]:

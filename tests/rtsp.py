@@ -6,7 +6,7 @@ import re
 import socket
 import threading
 from base64 import b64decode
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +28,8 @@ class RtspServer:
         self.port = free_port()
         self.stalled = threading.Event()
         """While set, connections stay open and nothing comes."""
+        self.change: Callable[[Packet], Packet | None] = lambda packet: packet
+        """What is sent instead of each packet; None leaves it out."""
         self.transports: list[str] = []
         """What clients have asked for."""
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -120,8 +122,10 @@ class _Session(Session):
         return f"{wanted};server_port={'-'.join(str(s.getsockname()[1]) for s in pair)}"
 
     def send(self, packet: Packet) -> None:
-        if self._server.stalled.is_set():
+        changed = self._server.change(packet)
+        if changed is None or self._server.stalled.is_set():
             return
+        packet = changed
         if packet.track in self._sockets:
             with suppress(OSError):  # the client may have gone
                 self._sockets[packet.track][packet.control].send(packet.data)

@@ -2,7 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,12 @@ class Packet:
     def control(self) -> bool:
         """Whether it is RTCP (RFC 5761, section 4)."""
         return 200 <= self.data[1] <= 204
+
+    def stamped(self, by: int) -> "Packet":
+        """Return it with a timestamp that is later by so many ticks (RFC 3550, 5.1 and 6.4.1)."""
+        at = 16 if self.control else 4
+        stamp = (int.from_bytes(self.data[at : at + 4], "big") + by) % 2**32
+        return replace(self, data=self.data[:at] + stamp.to_bytes(4, "big") + self.data[at + 4 :])
 
 
 def packets(clip: Path, *, rounds: int | None = 1) -> Iterator[Packet]:

@@ -129,6 +129,33 @@ def test_trust_and_confidence_never_fall_as_quality_grows(two: list[float], most
     assert worse.verdict.confidence <= better.verdict.confidence + 1e-12
 
 
+evidence = st.lists(st.floats(0, 60), min_size=7, max_size=7)
+
+
+@given(evidence, evidence, st.floats(0, 1), st.floats(0, 1), st.sampled_from(Rule))
+def test_what_is_of_different_times_is_never_trusted_more(
+    face: list[float], voice: list[float], one: float, other: float, rule: Rule
+) -> None:
+    curve: Curve = ((0.2, 0.6, 1.0), (0.3, 0.5, 0.95))
+    judge = policy(
+        rule=rule,
+        reliability={"face": 0.7},
+        calibration={"face+voice": curve},
+        thresholds={"face+voice": CERTIFIED},
+    ).judge
+    opinions: dict[Modality, Opinion] = {
+        "face": Opinion.from_evidence(face),
+        "voice": Opinion.from_evidence(voice),
+    }
+    less, more = (judge(opinions, shared=share) for share in sorted((one, other)))
+    assert less.verdict.confidence <= more.verdict.confidence + 1e-12
+    assert more.verdict.trusted or not less.verdict.trusted
+    assert float(less.fused.uncertainty) >= float(more.fused.uncertainty) - 1e-12
+    assert (less.conflict, less.trust) == (more.conflict, more.trust)
+    whole, plain = judge(opinions, shared=1.0), judge(opinions)
+    assert (whole.fused.belief == plain.fused.belief).all()
+
+
 def test_judge_grows_uncertain_when_modalities_disagree() -> None:
     other = Opinion.from_evidence([60, 0, 0, 0, 0, 0, 0])
     agree = UNCERTIFIED.judge({"face": SURE, "voice": SURE})

@@ -258,6 +258,30 @@ def test_lavfi_is_paced() -> None:
     assert {type(item) for item in found} == {Epoch, VideoFrame, AudioChunk}
 
 
+@pytest.mark.parametrize("kind", ["rtsp", "lavfi"])
+def test_a_machines_clock_that_is_set_begins_a_new_epoch(
+    serve: MakeServer, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = serve().url if kind == "rtsp" else "lavfi:testsrc=size=64x48:rate=25[out0];sine[out1]"
+    set_by_s = 0.0
+    monkeypatch.setattr("streamer.arrivals.time.time", lambda: time.monotonic() + set_by_s)
+    epochs: list[Epoch] = []
+    sound: list[list[float]] = []
+    for item in live(url).read(threading.Event()):
+        if isinstance(item, Epoch):
+            epochs.append(item)
+            sound.append([])
+        elif isinstance(item, AudioChunk):
+            sound[-1].append(item.pts_s)
+            set_by_s = -3600.0 if item.pts_s > 0.6 else set_by_s
+            if len(epochs) == 2 and item.pts_s > 0.3:
+                break
+    assert len(epochs) == 2
+    for times_s in sound:
+        assert times_s[0] == pytest.approx(0.0, abs=0.15)
+        assert np.diff(times_s) == pytest.approx(0.1, abs=0.06)
+
+
 def test_lavfi_that_is_none() -> None:
     assert "cannot be opened" in problem(live("lavfi:nonsense"))
 

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.films import write_film
+from benchmarks.speakers import side_by_side
+from benchmarks.takes import Take, read_take
 from streamer.config import Config, Engines, Faces
 from streamer.event import EmotionData, EmotionEvent
 from streamer.faces import find_faces, open_finder
@@ -83,6 +86,10 @@ def speech(events: list[EmotionData], voiced: bool = True) -> list[EmotionData]:
     ]
 
 
+def is_of(track: int, event: EmotionData) -> bool:
+    return event.person is not None and event.person.track == track
+
+
 def is_nobodys(event: EmotionData) -> bool:
     return event.person is None and not event.opinions["face"].present
 
@@ -103,8 +110,10 @@ def test_ids_survive_a_second_of_occlusion(left: str, right: str, tmp_path: Path
     events = judged(scene)
     assert {event.person.track for event in events if event.person} == {1, 2}
     assert speech(events)
-    assert all(is_nobodys(event) for event in speech(events))
-    assert {event.person.track for event in speech(events, voiced=False) if event.person} == {1, 2}
+    ((speaks,), _) = sides(sightings)
+    assert all(is_nobodys(event) or is_of(speaks, event) for event in speech(events))
+    mute = {event.person.track for event in speech(events, voiced=False) if event.person}
+    assert mute >= {1, 2} - {speaks}
 
 
 @pytest.mark.parametrize("clip", ["bbaf2n.mpg", "sample_00001073.mp4"])
@@ -148,6 +157,25 @@ def test_who_has_left_is_given_nothing_and_who_stays_has_their_voice(tmp_path: P
     assert later.person is not None
     assert later.person.track == stays
     assert later.opinions["face"].present
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_who_speaks_beside_a_listener_has_their_face_voice_and_name(
+    side: int, tmp_path: Path
+) -> None:
+    finder, config = open_finder(FACES), Config(faces=FACES)
+    speaks, listens = (read_take(CLIPS / f"{n}.mpg", finder, config) for n in ("lrwp9a", "lbax4n"))
+    pair = [speaks.pictures, listens.listening(len(speaks.pictures))]
+    pictures = side_by_side(*(pair if side == 0 else pair[::-1]))
+    scene = write_film(tmp_path / "scene.mp4", pictures, speaks.pcm)
+    both = sides(seen(scene), middle_px=Take.side_px)
+    (said,), (other,) = speech(events := judged(scene)), speech(events, voiced=False)
+    assert said.person is not None
+    assert {said.person.track} == both[side]
+    assert said.opinions["face"].present
+    assert other.person is not None
+    assert {other.person.track} == both[1 - side]
+    assert other.opinions["voice"].reason == "several_people"
 
 
 @pytest.mark.parametrize("speed_px_s", [60, 150, 250])

@@ -13,7 +13,7 @@ import pytest
 
 from streamer.clip import read_sound
 from streamer.config import Vad
-from streamer.flow import AudioChunk, Epoch, Speaking, Utterance
+from streamer.flow import AudioChunk, Epoch, Sighting, Speaking, Utterance
 from streamer.speech import FRAME_S, Segmenter, cut_speech, lowest_tenth
 
 RATE_HZ = 16_000
@@ -156,6 +156,37 @@ async def test_an_utterance_is_handed_on_every_two_seconds_while_it_goes_on(voic
     for each in partial:
         assert each.start_s == said.start_s
         assert np.array_equal(each.pcm, said.pcm[: len(each.pcm)])
+
+
+@needs_espeak
+@pytest.mark.parametrize("behind_s", [0.0, 3.0])
+async def test_sound_that_stops_in_mid_utterance_ends_it_by_the_clock_of_the_pictures(
+    voice: Pcm, behind_s: float
+) -> None:
+    said, stops_s, back_s = np.concatenate([silence(0.5), voice]), 1.5, 6.0
+
+    async def media() -> AsyncIterator[Epoch | AudioChunk | Sighting]:
+        yield Epoch("e-0", datetime.now(UTC), has_video=True, has_audio=True)
+        for step in range(120):
+            at_s = step / 10
+            if step % 4 == 0:
+                yield Sighting(at_s, ())
+            spoken_s = at_s - behind_s
+            if 0 <= spoken_s < stops_s or back_s <= spoken_s:
+                start = round((spoken_s - (back_s if spoken_s >= back_s else 0)) * RATE_HZ)
+                if len(chunk := said[start : start + 1600]):
+                    yield AudioChunk(spoken_s, chunk)
+
+    seen_s, ends = 0.0, []
+    async for item in cut_speech(media(), Vad(), longest_s=60.0):
+        if isinstance(item, Sighting):
+            seen_s = item.pts_s
+        elif isinstance(item, Utterance):
+            ends.append((item.end_s, seen_s))
+    (first_s, told_s), (again_s, _) = ends
+    assert first_s == pytest.approx(stops_s, abs=0.2)
+    assert told_s <= stops_s + behind_s + 2.4
+    assert again_s == pytest.approx(back_s + len(said) / RATE_HZ, abs=0.3)
 
 
 @pytest.mark.parametrize("count", [1, 2, 10, 11, 200])

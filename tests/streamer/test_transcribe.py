@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
+from engines.engine import Answer
 from engines.manifest import Modality
 from engines.opinion import Opinion
 from engines.verdict import UNCERTIFIED
@@ -79,9 +80,13 @@ class TextEngine:
     hash: str = "t1"
     given: list[TextWindow] = field(default_factory=list)
 
-    def judge(self, window: TextWindow) -> Opinion:
-        self.given.append(window)
-        return Opinion.from_evidence([0, 0, 0, 9, 0, 0, 0])
+    def answers(self, windows: Sequence[TextWindow]) -> list[Answer]:
+        self.given += windows
+        rows = Opinion.from_evidence([[0, 0, 0, 9, 0, 0, 0]])
+        return [Answer(Opinion(rows.belief[0], rows.uncertainty[0]), rows) for _ in windows]
+
+    def judge_all(self, windows: Sequence[TextWindow]) -> list[Opinion]:
+        return [Opinion.vacuous(7) for _ in windows]
 
 
 def voice(start_s: float) -> VoiceWindow:

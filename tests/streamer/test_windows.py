@@ -151,7 +151,8 @@ def test_ambient_waits_while_an_utterance_is_open() -> None:
 
 def test_speech_waits_for_its_pictures() -> None:
     windower = Windower(Windows())
-    assert feed(windower, EPOCH, *watch(1, 1), Listening(2.9, 0.5), utterance(0.5, 2.5)) == []
+    begun: list[Item] = [EPOCH, Listening(1.0, 0.5), *watch(1, 1)]
+    assert feed(windower, *begun, Listening(2.9, 0.5), utterance(0.5, 2.5)) == []
     assert spans(feed(windower, *watch(3, 1, from_s=1.2))) == [("speech", 0.5, 2.5, 1)]
 
 
@@ -170,6 +171,30 @@ def test_ambient_does_not_wait_for_sound_that_stopped() -> None:
     windower = Windower(Windows())
     windows = feed(windower, EPOCH, Listening(0.5, 0.5), *watch(3, 1))
     assert spans(windows)[0] == ("ambient", 0.0, 2.0, 1)
+
+
+def test_sound_that_is_always_far_behind_is_waited_for() -> None:
+    items: list[Item] = [EPOCH]
+    for step in range(60):
+        pictures_s, sound_s = step * 0.4, step * 0.4 - 5
+        items.append(sighting(pictures_s, 1))
+        if 9 <= sound_s < 9.4:
+            items.append(utterance(7, 9))
+        if sound_s >= 0:
+            items.append(Listening(sound_s, 7 if 7 <= sound_s < 9 else sound_s))
+    windows = cut(*items)
+    assert ("speech", 7.0, 9.0, 1) in spans(windows)
+    assert all(a.end_s <= b.start_s for a, b in pairwise(windows))
+
+
+def test_voices_are_not_held_back_once_pictures_have_stopped_and_faces_return() -> None:
+    windower = Windower(Windows())
+    begun: list[Item] = [EPOCH, *live(watch(2, 1), heard_until_s=2)]
+    unseen = feed(windower, *begun, *(Listening(at / 10, min(at / 10, 5)) for at in range(20, 70)))
+    assert spans(unseen) == [("ambient", 0.0, 2.0, 1)]
+    assert spans(feed(windower, utterance(5.0, 6.9))) == [("speech", 5.0, 6.9, None)]
+    again: list[Item] = [*watch(9.2, 1, from_s=7.2), Listening(9.0, 7.5), utterance(7.5, 8.5)]
+    assert spans(feed(windower, *again)) == [("speech", 7.5, 8.5, 1)]
 
 
 def test_without_sound_every_window_is_ambient() -> None:
@@ -243,3 +268,23 @@ def test_faces_keep_their_size_and_turn() -> None:
         assert (None if found is None else set(found.tolist())) == (
             None if turn is None else {turn}
         )
+
+
+@pytest.mark.parametrize(("skew_s", "together"), [(None, True), (-1.2, True), (1.8, False)])
+def test_voice_and_face_of_different_times_are_judged_apart(
+    skew_s: float | None, together: bool
+) -> None:
+    items = live(watch(3, 1), utterance(0.5, 2.5), heard_until_s=3)
+    skewed = [replace(i, skew_s=skew_s) if isinstance(i, Listening) else i for i in items]
+    windows = cut(EPOCH, *skewed)
+    assert {w.skew_s for w in windows} == {skew_s}
+    if together:
+        assert spans(windows) == [("speech", 0.5, 2.5, 1)]
+    else:
+        assert spans(windows) == [("speech", 0.5, 2.5, None), ("speech", 0.5, 2.5, 1)]
+        assert [w.absent for w in windows] == [{"face": "out_of_step"}, {"voice": "out_of_step"}]
+
+
+def test_windows_without_a_voice_have_no_skew() -> None:
+    windows = cut(EPOCH, Listening(0, 0, 0.5), *watch(2.2, 1), Listening(2.2, 2.2, 0.5))
+    assert [w.skew_s for w in windows] == [None]
