@@ -41,10 +41,10 @@ def packets(clip: Path, *, rounds: int | None = 1) -> Iterator[Packet]:
                 if stream.index not in muxers:
                     muxers[stream.index] = _Muxer(stream)
             timed = [packet for packet in given.demux() if packet.dts is not None]
+            lasting_s = max((given.duration or 0) / av.time_base, _lasting_s(timed))
             for packet in sorted(timed, key=_when_s):
                 yield from muxers[packet.stream.index].pack(packet, offset_s)
-            # From the first packet of all, which may be before zero: FFmpeg refuses a step back.
-            offset_s += max(map(_end_s, timed)) - min(map(_when_s, timed))
+            offset_s += lasting_s
 
 
 @dataclass(eq=False)
@@ -74,12 +74,19 @@ class _Muxer:
         self.waiting.clear()
 
 
+def _lasting_s(timed: list[Any]) -> float:
+    """Return how long the longest track lasts: sound may begin before the clip does."""
+    tracks = {packet.stream.index for packet in timed}
+    spans_s = []
+    for track in tracks:
+        own = [packet for packet in timed if packet.stream.index == track]
+        end_s = max(_when_s(packet) + float(packet.duration * packet.time_base) for packet in own)
+        spans_s.append(end_s - min(map(_when_s, own)))
+    return max(spans_s, default=0.0)
+
+
 def _when_s(packet: Any) -> float:
     return float(packet.dts * packet.time_base)
-
-
-def _end_s(packet: Any) -> float:
-    return float((packet.dts + (packet.duration or 0)) * packet.time_base)
 
 
 def describe(clip: Path) -> str:
