@@ -33,12 +33,14 @@ class Faults:
 class Faulty(Session):
     """One client's connection."""
 
-    def __init__(self, writer: asyncio.StreamWriter, clip: Path, faults: Faults) -> None:
+    def __init__(self, writer: asyncio.StreamWriter, clip: Path, faults: list[Faults]) -> None:
+        """Of several ``faults``, who plays takes the last one away."""
         super().__init__(writer, _described(clip), packets(clip, rounds=None))
-        self._faults, self._damage = faults, Damage(Random(0), 0.1)
+        self._left, self._damage = faults, Damage(Random(0), 0.1)
 
     async def play(self) -> None:
         """Send all packets, each when it is due, or later."""
+        self._faults = self._left.pop() if len(self._left) > 1 else self._left[0]
         loop = asyncio.get_running_loop()
         began_s = free_s = loop.time()
         try:
@@ -84,12 +86,12 @@ def _described(clip: Path) -> str:
 
 
 async def _serve(port: int, clip: Path, faults: Faults) -> None:
-    left = [faults]  # only what makes it slow is for later clients, too
+    # Only what makes it slow is for those who play later, too.
+    left = [Faults(bytes_per_s=faults.bytes_per_s), faults]
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        ill = left.pop() if left else Faults(bytes_per_s=faults.bytes_per_s)
         with suppress(IndexError):  # a client that was told nonsense asks nonsense
-            await Faulty(writer, clip, ill).hold(reader)
+            await Faulty(writer, clip, left).hold(reader)
 
     server = await asyncio.start_server(serve, "127.0.0.1", port)
     print("serving", flush=True)
