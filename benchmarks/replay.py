@@ -24,6 +24,7 @@ from benchmarks.processes import machine
 from streamer.config import Config, Faces, Transcript
 from streamer.ensemble import Ensemble
 from streamer.event import EmotionEvent
+from streamer.explanation import ExplanationEvent
 from streamer.faces import Finder, Lookout
 from streamer.flow import (
     AudioChunk,
@@ -51,7 +52,7 @@ class Nowhere:
     def __init__(self) -> None:
         self.count = 0
 
-    def put(self, event: EmotionEvent) -> None:
+    def put(self, event: EmotionEvent | ExplanationEvent) -> None:
         """Count one event."""
         self.count += 1
 

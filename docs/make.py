@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from docs import asyncapi
 from streamer import config, config_outputs
 from streamer.event import EmotionEvent
+from streamer.explanation import ExplanationEvent
 from streamer.settings import describe, section
 from streamer.spoken import Spoken
 from streamer.stats import NodeInfo, NodeStats
@@ -51,6 +52,7 @@ def pages() -> dict[str, str]:
         "configuration.md": configuration(),
         "asyncapi.yaml": asyncapi.page(),
         "events.schema.json": schema_of(EmotionEvent),
+        "explanations.schema.json": schema_of(ExplanationEvent),
         "transcripts.schema.json": schema_of(Spoken),
         "info.schema.json": schema_of(NodeInfo),
         "stats.schema.json": schema_of(NodeStats),

@@ -61,7 +61,9 @@ class Clue:
     def speaks_for(self, emotion: Emotion) -> bool | None:
         """Return whether it speaks for or against an emotion; None where for neither."""
         if self.emotion is not None:
-            return (self.emotion == emotion) == (self.value > 0)
+            if self.value <= 0:
+                return None if self.value == 0 or self.emotion != emotion else False
+            return self.emotion == emotion
         if self.z is None or abs(self.z) < NOTABLE_Z or self.id not in LEANINGS:
             return None
         more, less = LEANINGS[self.id] if self.z > 0 else LEANINGS[self.id][::-1]

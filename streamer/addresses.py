@@ -146,6 +146,14 @@ def mqtt_url(text: str) -> SplitResult:
     return parts
 
 
+def http_url(text: str) -> SplitResult:
+    """Split the URL of a service that takes its key in a header."""
+    parts = _network_url(text, ("http", "https"))
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError("must have no @ before its host, and no ? or #; give a key as api_key")
+    return parts
+
+
 def _network_url(text: str, schemes: Sequence[str], also: str = "") -> SplitResult:
     starts = tuple(f"{scheme}://" for scheme in schemes)
     if not text.lower().startswith(starts):

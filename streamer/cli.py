@@ -109,7 +109,8 @@ def replay(
         closing(JsonLines(target)) as lines,
         bars(files, events_shown=shown) as advance,
     ):
-        failed = _run(player.run(files, lines, sink, advance, store))
+        narrator = given.narrator(loaded, waits=True)
+        failed = _run(player.run(files, lines, sink, advance, store, narrator))
     _refuse(failed)
 
 
@@ -139,6 +140,7 @@ def run(
         sink = given.sink(loaded, spool)
         node = open_node(loaded)
         node.read = partial(given.cameras, source, settings)
+        node.narrator = given.narrator(loaded, waits=False)
         describe(node.judging, sink.broker.address if sink else None)
         with (
             given.store(loaded) as node.store,
@@ -217,7 +219,7 @@ def check(
     source: SourceArgument,
     settings: SetOption = None,
 ) -> None:
-    """Try settings, engines, cameras, broker and store; say in a line each what is wrong."""
+    """Try settings, engines and all that is configured; say in a line each what is wrong."""
     from streamer.ensemble import open_ensemble, warn_of_lacking
     from streamer.faces import open_finder
     from streamer.live import device as decoding_device
@@ -231,7 +233,8 @@ def check(
     open_transcriber(loaded, live=False)
     broker = given.broker(loaded.mqtt) if loaded.mqtt else None
     print("settings, engines and face finder are good")
-    findings = _run(probe_all(loaded.cameras, broker))
+    narrator = given.narrator(loaded, waits=False)
+    findings = _run(probe_all(loaded.cameras, broker, narrator.model if narrator else None))
     if store := loaded.store.file(loaded.node):
         findings.append(probe_store(store))
     for found in findings:

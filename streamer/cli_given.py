@@ -17,6 +17,7 @@ from engines.errors import CredenceError
 if TYPE_CHECKING:
     from streamer.broker import Broker
     from streamer.config import Config, Mqtt
+    from streamer.narrator import Narrator
     from streamer.sinks.mqtt import MqttSink
     from streamer.sinks.outbox import Outbox
     from streamer.sinks.spool import Spool
@@ -229,6 +230,16 @@ def watched(
     if url is not None or found is None:
         found = at(url or "mqtt://localhost:1883", found, prefix)
     return replace(broker(found), prefix=prefix or found.topic_prefix)
+
+
+def narrator(config: "Config", *, waits: bool) -> "Narrator | None":
+    """Return what explains events once more, if that is configured."""
+    if (settings := config.language_model) is None:
+        return None
+    from streamer.language_model import LanguageModel
+    from streamer.narrator import Narrator
+
+    return Narrator(LanguageModel(settings), settings.waiting, waits)
 
 
 def sink(config: "Config", outbox: "Outbox | None") -> "MqttSink | None":

@@ -16,6 +16,7 @@ from streamer.ensemble import Panel
 from streamer.reload import Reloader
 from streamer.sinks.mqtt import MqttSink
 from streamer.swap import Answer, Swapper, Wanted
+from streamer.topics import SWAPPED
 from streamer.wire import UnreadableError, Wire
 
 log = structlog.get_logger()
@@ -78,7 +79,7 @@ class Commands:
     def _tell(self, answer: Answer) -> None:
         self.swapped()
         if self.mqtt:
-            self.mqtt.answer(answer.model_dump_json().encode(), "engines", "swapped")
+            self.mqtt.once(answer.model_dump_json().encode(), SWAPPED, "engines", "swapped")
 
     async def _by_signal(self) -> None:
         while await self.hangup.wait():

@@ -17,7 +17,7 @@ from pydantic import (
 
 from engines.gpu import device_named
 from streamer import addresses
-from streamer.config_outputs import Metrics, Mqtt, Spool, Store
+from streamer.config_outputs import LanguageModel, Metrics, Mqtt, Spool, Store
 from streamer.section import Real, Section, TopicLevel, Whole
 from streamer.settings import Clash, ConfigError, PathUnless, read
 
@@ -27,6 +27,7 @@ __all__ = [
     "ConfigError",
     "Engines",
     "Faces",
+    "LanguageModel",
     "Metrics",
     "Mqtt",
     "Spool",
@@ -196,6 +197,7 @@ class Config(Section):
     windows: Windows = Field(default=Windows(), validate_default=True)
     engines: Engines = Engines()
     transcript: Transcript = Transcript()
+    language_model: LanguageModel | None = None
     mqtt: Mqtt | None = None
     spool: Spool = Spool()
     store: Store = Store()

@@ -1,5 +1,6 @@
 """What can be configured of where events go, and of where a node says how it is doing."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import unquote, urlsplit
@@ -26,6 +27,12 @@ _CERTIFICATES = ("ca_file", "client_cert", "client_key")
 def state_folder(node: str) -> Path:
     """Return where a node keeps what must outlive it."""
     return platformdirs.user_state_path("credence") / node
+
+
+def _sendable(key: SecretStr | None) -> SecretStr | None:
+    if key is not None and not re.fullmatch(r"[\x21-\x7e]{1,4096}", key.get_secret_value()):
+        raise ValueError("must be printable ASCII without spaces")
+    return key
 
 
 def _discovery_prefix(value: object) -> object:
@@ -124,6 +131,25 @@ class Mqtt(Section):
         if password is not None and info.data.get("username", "") is None:
             raise ValueError("needs a username beside the password")
         return password
+
+
+class LanguageModel(Section):
+    """A language model that explains final events once more, in events of their own. It is given
+    what was measured, never media, and what was said only with `transcript.publish`."""
+
+    url: Annotated[str, AfterValidator(lambda url: addresses.http_url(url).geturl().rstrip("/"))]
+    """An endpoint that speaks OpenAI's protocol, up to `/v1`: `http://127.0.0.1:11434/v1` is
+    Ollama's on this machine. Nothing is sent anywhere else, and by no proxy."""
+    model: Annotated[str, Field(min_length=1, max_length=200)]
+    """The model's name there."""
+    api_key: Annotated[SecretStr | None, AfterValidator(_sendable)] = None
+    """Sent to the endpoint, where it wants one. Never shown."""
+    timeout_s: Annotated[Real, Field(ge=0.1, le=600)] = 20.0
+    """An answer is not waited for any longer."""
+    tokens: Annotated[Whole, Field(ge=50, le=100_000)] = 300
+    """An answer may be so long; one that is cut off does not count."""
+    waiting: Annotated[Whole, Field(ge=1, le=10_000)] = 8
+    """So many live events wait for the model; of more the oldest are not explained by it."""
 
 
 class Spool(Section):

@@ -124,12 +124,18 @@ class Metrics:
         )
         outbox.set_function(waiting)
         says = "Events that never reach the broker."
-        self._registry.register(_Lost("credence_events_lost", says, lost))
+        self._registry.register(_Counted("credence_events_lost", says, lost))
 
     def follow_store(self, lost: Callable[[], Mapping[str, int]]) -> None:
         """Also tell how a store is doing, where one is configured."""
         says = "Events that are not in the store although they are not too old for it."
-        self._registry.register(_Lost("credence_events_unstored", says, lost))
+        self._registry.register(_Counted("credence_events_unstored", says, lost))
+
+    def follow_model(self, results: Callable[[], Mapping[tuple[str, str], int]]) -> None:
+        """Also tell what comes of asking a language model, by camera and result."""
+        says = "What came of events that a language model was to explain."
+        own = _Counted("credence_explanations", says, results, ("camera", "result"))
+        self._registry.register(own)
 
     def timed(self, ensemble: Ensemble) -> Ensemble:
         """Have the calls of an ensemble's engines timed; those that are already stay the same."""
@@ -150,17 +156,20 @@ class Metrics:
         return Reading([sample for each in self._registry.collect() for sample in each.samples])
 
 
-class _Lost(Collector):
+@dataclass(frozen=True, slots=True)
+class _Counted(Collector):
     """Counted elsewhere, read here."""
 
-    def __init__(self, name: str, says: str, lost: Callable[[], Mapping[str, int]]) -> None:
-        self._name, self._says, self._lost = name, says, lost
+    name: str
+    says: str
+    counts: Callable[[], Mapping[str, int] | Mapping[tuple[str, str], int]]
+    labels: tuple[str, ...] = ("reason",)
 
     def collect(self) -> Iterable[Metric]:
-        lost = CounterMetricFamily(self._name, self._says, labels=["reason"])
-        for reason, count in self._lost().items():
-            lost.add_metric([reason], count)
-        return [lost]
+        counted = CounterMetricFamily(self.name, self.says, labels=self.labels)
+        for values, count in self.counts().items():
+            counted.add_metric([values] if isinstance(values, str) else values, count)
+        return [counted]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 import structlog
 
@@ -19,6 +20,7 @@ from streamer.faces import Finder, Haar, open_finder
 from streamer.judging import Judging, open_judging
 from streamer.live import CameraError
 from streamer.metrics import Metrics
+from streamer.narrator import Narrator
 from streamer.reload import Reloader
 from streamer.report import Reporter
 from streamer.roster import Roster
@@ -60,6 +62,8 @@ class Node:
     """Where events are kept for later."""
     listener: socket.socket | None = None
     """Where it serves metrics and health."""
+    narrator: Narrator | None = None
+    """Explains events once more."""
 
     def __post_init__(self) -> None:
         self.metrics = Metrics(camera.name for camera in self.judging.config.cameras)
@@ -86,7 +90,7 @@ class Node:
         writer = Worker("output")
         if store := self.store:
             self.metrics.follow_store(lambda: store.lost)
-        sinks = Sinks(output, mqtt, writer, self.store, self._taken)
+        sinks = Sinks(output, mqtt, writer, self.store, self._taken, self.narrator)
         device = [batcher.worker] if (batcher := self.judging.batcher) else []
         reporter = Reporter(
             self.metrics, self.judging, mqtt, lambda: (*roster.workers, *device, writer)
@@ -100,8 +104,11 @@ class Node:
                 commands = group.create_task(told, name="commands")
                 reports = group.create_task(reporter.run(self.listener), name="reports")
                 publishing = group.create_task(mqtt.run(), name="mqtt") if mqtt else None
+                narrating = self._narrating(group, sinks)
                 if not self.stopped:
                     await roster.run(self.judging.config.cameras)
+                if narrating:
+                    narrating.cancel()
                 commands.cancel()
                 reports.cancel()
                 if mqtt and publishing:
@@ -110,6 +117,12 @@ class Node:
             for worker in (*roster.workers, writer):
                 worker.close()
             self.judging.close()
+
+    def _narrating(self, group: asyncio.TaskGroup, sinks: Sinks) -> "asyncio.Task[None] | None":
+        if self.narrator is None:
+            return None
+        self.metrics.follow_model(partial(self.narrator.counted, self.metrics.cameras))
+        return group.create_task(self.narrator.run(sinks.explain), name="narrator")
 
     def _taken(self, event: EmotionEvent) -> None:
         self.metrics.cameras[event.subject].put(event, datetime.now(UTC))

@@ -15,22 +15,25 @@ from streamer.flow import AudioChunk, Epoch, Media, Notice, VideoFrame
 from streamer.handover import Handover
 from streamer.link import plain_reason
 from streamer.live import CameraError, Live
+from streamer.narrator import Model, UnansweredError
 from streamer.sinks.store_file import StoreError, StoreFile
 
 PATIENCE_S = 8.0
-"""How long a camera or a broker may take to show that it works."""
+"""How long a camera, a broker or a language model may take to show that it works."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found of one camera, broker or file."""
+    """What was found of one camera, broker, language model or file."""
 
     good: bool
     sentence: str
 
 
-async def probe_all(cameras: tuple[Camera, ...], broker: Broker | None) -> list[Finding]:
-    """Probe everything at once; return findings in this order, the broker's last."""
+async def probe_all(
+    cameras: tuple[Camera, ...], broker: Broker | None, model: Model | None = None
+) -> list[Finding]:
+    """Probe everything at once; return findings in this order."""
     async with asyncio.TaskGroup() as group:
         work = [
             group.create_task(probe_camera(camera), name=f"probe {camera.name}")
@@ -38,6 +41,8 @@ async def probe_all(cameras: tuple[Camera, ...], broker: Broker | None) -> list[
         ]
         if broker:
             work.append(group.create_task(probe_broker(broker), name="probe broker"))
+        if model:
+            work.append(group.create_task(probe_model(model), name="probe language model"))
     return [task.result() for task in work]
 
 
@@ -86,6 +91,23 @@ async def probe_broker(broker: Broker, patience_s: float = PATIENCE_S) -> Findin
         except (aiomqtt.MqttError, UnicodeError, TimeoutError) as error:
             reason = plain_reason(error)
     return Finding(False, f"broker {broker.address}: {reason}")
+
+
+async def probe_model(model: Model, patience_s: float = PATIENCE_S) -> Finding:
+    """Ask an endpoint which models it has; nothing of any camera is sent."""
+    here = f"language model at {model.url}"
+    try:
+        offered = await model.offers(patience_s)
+    except UnansweredError as error:
+        return Finding(False, f"{here}: {error.problem}")
+    finally:
+        await model.close()
+    if offered is None:
+        return Finding(True, f"{here}: answers, and does not tell which models it has")
+    if not {model.name, f"{model.name}:latest"} & {*offered}:  # Ollama adds what is left out
+        some = ", ".join(sorted(offered)[:5]) or "none"
+        return Finding(False, f"{here}: it has no {model.name!r}; it has {some}")
+    return Finding(True, f"{here}: answers, and has {model.name}")
 
 
 def probe_store(path: Path) -> Finding:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from streamer.faces import Finder, open_finder
 from streamer.flow import Epoch, Media
 from streamer.handover import Handover
 from streamer.judging import Judging, open_judging
+from streamer.narrator import Narrator
 from streamer.progress import Advance, no_bars
 from streamer.sinks.fanout import Output, Sinks
 from streamer.sinks.mqtt import MqttSink
@@ -47,19 +49,20 @@ class Replay:
         mqtt: MqttSink | None = None,
         advance: Advance = no_bars,
         store: Store | None = None,
+        narrator: Narrator | None = None,
     ) -> list[UnreadableError]:
         """Replay recordings one after the other, each as a camera of its own name.
 
-        ``advance`` is told how far it has come. Returns the errors of those that could not be
-        read; the others are not disturbed.
+        ``advance`` is told how far it has come; ``narrator`` explains events once more.
+        Returns the errors of those that could not be read; the others are not disturbed.
         """
         with closing(Worker("engines")) as engines, closing(Worker("output")) as writer:
-            sinks = Sinks(output, mqtt, writer, store)
+            sinks = Sinks(output, mqtt, writer, store, narrator=narrator)
             if mqtt is None:
-                return await self._all(files, engines, sinks, advance)
+                return await self._narrated(files, engines, sinks, advance)
             async with asyncio.TaskGroup() as group:
                 group.create_task(mqtt.run(), name="mqtt")
-                failed = await self._all(files, engines, sinks, advance)
+                failed = await self._narrated(files, engines, sinks, advance)
                 leaving = group.create_task(mqtt.close(), name="mqtt close")
                 if not (await asyncio.wait([leaving], timeout=_PATIENCE_S))[0]:
                     log.warning(
@@ -67,6 +70,23 @@ class Replay:
                         events=mqtt.waiting,
                     )
             return failed
+
+    async def _narrated(
+        self, files: Sequence[Path], worker: Worker, sinks: Sinks, advance: Advance
+    ) -> list[UnreadableError]:
+        """Do as `_all`, until what is explained later is, too."""
+        if (narrator := sinks.narrator) is None:
+            return await self._all(files, worker, sinks, advance)
+        async with asyncio.TaskGroup() as group:
+            narrating = group.create_task(narrator.run(sinks.explain), name="narrator")
+            failed = await self._all(files, worker, sinks, advance)
+            await narrator.finish()
+            narrating.cancel()
+        results = Counter[str]()
+        for (_, result), count in narrator.results.items():
+            results[result] += count
+        log.info("what came of asking the language model", **results)
+        return failed
 
     async def _all(
         self, files: Sequence[Path], worker: Worker, sinks: Sinks, advance: Advance

@@ -134,6 +134,9 @@ def describe(judging: Judging, broker: str | None) -> None:
     log.info("policy", name=ensemble.policy.name, hash=ensemble.policy.hash)
     if broker:
         log.info("events go to a broker", broker=broker, node=config.node)
+    if model := config.language_model:
+        words = config.transcript.publish
+        log.info("clues go to a language model", at=model.url, model=model.model, words=words)
     if store := config.store.file(config.node):
         log.info("events are kept", file=str(store), days=config.store.keep_days)
 

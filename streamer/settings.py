@@ -19,7 +19,7 @@ from streamer import addresses, yaml_tree
 Key = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
-_MAY_HOLD_A_PASSWORD = ("url", "username", "password")
+_MAY_HOLD_A_PASSWORD = ("url", "username", "password", "api_key")
 
 
 class ConfigError(CredenceError):

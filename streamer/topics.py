@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from streamer.broker import KEPT_S, Delivery
 from streamer.event import CONTENT_TYPE, EmotionEvent
+from streamer.explanation import ExplanationEvent
 from streamer.sinks.home_assistant import FRESH_S, Device, TrustedEvent
 from streamer.spoken import Spoken
 from streamer.state import CameraState
@@ -82,6 +83,13 @@ EVENT = Topic(
     EmotionEvent,
     Delivery(content_type=CONTENT_TYPE, expiry_s=KEPT_S),
 )
+EXPLANATION = Topic(
+    "explanation",
+    "{prefix}/{node}/{camera}/explanation",
+    "A later explanation of an event, by a language model: a CloudEvent. Off by default.",
+    ExplanationEvent,
+    Delivery(content_type=CONTENT_TYPE, expiry_s=KEPT_S),
+)
 STATE = Topic(
     "state",
     "{prefix}/{node}/{camera}/state",
@@ -142,6 +150,7 @@ TOPICS: Final = (
     ENABLED,
     ENABLE,
     EVENT,
+    EXPLANATION,
     STATE,
     TRANSCRIPT,
     SWAPPED,

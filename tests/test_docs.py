@@ -13,8 +13,10 @@ from engines.labels import EMOTIONS
 from engines.quality import MEASURES
 from engines.verdict import open_policy, read_off
 from streamer.event import EmotionEvent
+from streamer.explanation import ExplanationEvent
 from streamer.history import COLUMNS
 from streamer.metrics import Metrics
+from streamer.narrator import RESULTS
 from streamer.stats import NodeInfo, NodeStats
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -52,6 +54,7 @@ def test_operations_say_what_every_metric_means() -> None:
     metrics.follow(lambda: True, lambda: 0, lambda: {"size": 0})
     metrics.follow_store(lambda: {"size": 0})
     metrics.engine.labels("face")
+    metrics.follow_model(lambda: {("door", "accepted"): 0})
     counted = {
         _counted(sample.name): tuple(sorted(sample.labels.keys() - {"le"}))
         for sample in metrics.reading().samples
@@ -78,6 +81,19 @@ def test_examples_of_what_a_node_says_are_such(number: int, model: type[BaseMode
     text = (DOCS / "mqtt.md").read_text(encoding="utf-8").partition("## What a node says")[2]
     example = re.findall(r"```json\n(.*?)```", text, re.DOTALL)[number]
     assert json.loads(model.model_validate_json(example).model_dump_json()) == json.loads(example)
+
+
+def test_example_of_a_later_explanation_is_one() -> None:
+    text = (DOCS / "language-models.md").read_text(encoding="utf-8")
+    example = text.partition("```json\n")[2].partition("```")[0]
+    event = ExplanationEvent.model_validate_json(example)
+    assert json.loads(event.model_dump_json()) == json.loads(example)
+
+
+def test_language_models_say_what_every_result_means() -> None:
+    text = (DOCS / "language-models.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \|", text.partition("## What is rejected")[2], re.MULTILINE)
+    assert sorted(rows) == sorted(RESULTS)
 
 
 def test_no_figure_is_missing() -> None:

@@ -5,16 +5,19 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from streamer.event import EmotionEvent
+from streamer.explanation import ExplanationEvent
+from streamer.narrator import Narrator
 from streamer.sinks.mqtt import MqttSink
 from streamer.sinks.store import Store
 from streamer.spoken import Spoken
+from streamer.topics import EXPLANATION
 from streamer.worker import Worker
 
 
 class Output(Protocol):
     """Where events are written on this machine."""
 
-    def put(self, event: EmotionEvent) -> None:
+    def put(self, event: EmotionEvent | ExplanationEvent) -> None:
         """Write one event."""
 
 
@@ -30,6 +33,8 @@ class Sinks:
     """Where they can be asked for later."""
     taken: Callable[[EmotionEvent], None] = lambda _: None
     """Told of each event that all of them have taken."""
+    narrator: Narrator | None = None
+    """Explains them later."""
 
     async def put(self, event: EmotionEvent) -> None:
         """Write the next event, and wait until the broker's queue has room for it."""
@@ -40,6 +45,16 @@ class Sinks:
         if self.mqtt:
             await self.mqtt.put(event)
         self.taken(event)
+        if self.narrator:
+            await self.narrator.ask(event)
+
+    async def explain(self, event: ExplanationEvent) -> None:
+        """Write a later explanation; the broker gets it once it is there."""
+        if self.output:
+            await self.writer.run(self.output.put, event)
+        if self.mqtt:
+            said = event.model_dump_json().encode()
+            self.mqtt.once(said, EXPLANATION, event.subject, "explanation")
 
     def partial(self, spoken: Spoken) -> None:
         """Publish what is being said, unless the broker is away or slow."""

@@ -7,6 +7,7 @@ from typing import Final, TextIO
 
 from engines.errors import CredenceError
 from streamer.event import EmotionEvent
+from streamer.explanation import ExplanationEvent
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
@@ -35,7 +36,7 @@ class JsonLines:
         if isinstance(self._target, Path) and self._file:
             self._file.close()
 
-    def put(self, event: EmotionEvent) -> None:
+    def put(self, event: EmotionEvent | ExplanationEvent) -> None:
         """Write one event; raise OutputError where that fails, as on a full disk."""
         try:
             self._opened().write(event.model_dump_json() + "\n")

@@ -1,7 +1,6 @@
 """Events to an MQTT broker. `docs/mqtt.md` is for readers."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from streamer.broker import Broker, Client, RefusedError
 from streamer.event import EmotionEvent
 from streamer.link import Link, backoff
 from streamer.sinks.home_assistant import HomeAssistant, TrustedEvent
+from streamer.sinks.newest import Newest
 from streamer.sinks.outbox import Letter, MemoryOutbox, Outbox
 from streamer.spoken import Spoken
 from streamer.topics import (
@@ -23,7 +23,6 @@ from streamer.topics import (
     EVENT,
     STATE,
     STATUS,
-    SWAPPED,
     TRANSCRIPT,
     TRUSTED,
     Topic,
@@ -32,7 +31,7 @@ from streamer.topics import (
 _ONLINE: Final = b"online"
 _OFFLINE: Final = b"offline"
 _COMMANDS: Final = 16
-"""So many commands, and so many answers, wait; more are dropped."""
+"""So many commands wait; more are dropped."""
 
 log = structlog.get_logger()
 
@@ -80,7 +79,7 @@ class MqttSink:
         self._told_home: dict[str, int] = {}
         self._partials: dict[str, Spoken] = {}
         self._commands: dict[str, asyncio.Queue[Command]] = {}
-        self._answers: deque[tuple[str, bytes]] = deque(maxlen=_COMMANDS)
+        self._once = Newest()
         self._something_to_say = asyncio.Event()
         self._closing = False
         self._stopped = asyncio.Event()
@@ -165,9 +164,9 @@ class MqttSink:
         topic = self.broker.topic(self._node, *levels)
         return self._commands.setdefault(topic, asyncio.Queue(_COMMANDS))
 
-    def answer(self, payload: bytes, *levels: str) -> None:
+    def once(self, payload: bytes, of: Topic, *levels: str) -> None:
         """Publish JSON once on a topic of this node. Only the newest wait for a broker."""
-        self._answers.append((self.broker.topic(self._node, *levels), payload))
+        self._once.put(self.broker.topic(self._node, *levels), payload, of.delivery)
         self._something_to_say.set()
 
     async def close(self) -> None:
@@ -275,8 +274,7 @@ class MqttSink:
             await self._something_to_say.wait()
             self._something_to_say.clear()
             await self._say(client)
-            while self._answers:
-                await client.send(*self._answers.popleft(), SWAPPED.delivery)
+            await self._once.send(client)
             while self._partials:
                 camera, spoken = self._partials.popitem()
                 await self._send_spoken(client, camera, spoken.model_dump_json().encode())
@@ -293,5 +291,6 @@ class MqttSink:
     async def _take_leave(self, client: Client) -> None:
         for camera in self._cameras:
             self._retain(camera, "status", _OFFLINE, STATUS)
+        await self._once.send(client)
         await self._say(client)
         await client.send(self._availability, _OFFLINE, AVAILABILITY.delivery)

@@ -168,6 +168,10 @@ def test_a_clue_speaks_for_what_studies_found() -> None:
     seen = Clue("face.expression", "face", 80.0, "%", *SPAN_S, emotion="fear")
     assert seen.speaks_for("fear") is True
     assert seen.speaks_for("anger") is False
+    waning = replace(seen, id="face.course", value=-0.3)
+    assert waning.speaks_for("fear") is False
+    assert waning.speaks_for("anger") is None
+    assert replace(waning, value=0.0).speaks_for("fear") is None
 
 
 emotions = st.sampled_from(EMOTIONS)

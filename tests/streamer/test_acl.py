@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from streamer.broker import Broker, Client, Delivery, RefusedError
 from streamer.sinks.home_assistant import HomeAssistant
 from streamer.sinks.mqtt import MqttSink
+from streamer.topics import EXPLANATION, SWAPPED
 from tests.streamer.broker import Mosquitto, need, running
 from tests.streamer.conftest import MakeEvent
 
@@ -49,7 +50,7 @@ async def test_a_node_is_allowed_all_that_it_does(guarded: Broker, make_event: M
     event = make_event().model_copy(update={"recordedtime": datetime.now(UTC)})
     expected = {f"credence/attic/{leaf}" for leaf in ("availability", "engines/swapped")}
     expected |= {f"credence/attic/door/{leaf}" for leaf in ("event", "state", "enabled")}
-    expected.add("credence/attic/door/home_assistant")
+    expected |= {f"credence/attic/door/{leaf}" for leaf in ("explanation", "home_assistant")}
     expected |= {"homeassistant/device/credence_attic/door/config", "credence/attic/door/status"}
     with capture_logs() as logs:
         async with (
@@ -60,7 +61,8 @@ async def test_a_node_is_allowed_all_that_it_does(guarded: Broker, make_event: M
             async with asyncio.timeout(5), running(node.run()):
                 node.enlist("door", enabled=True)
                 await node.status("door", online=True)
-                node.answer(b"{}", "engines", "swapped")
+                node.once(b"{}", SWAPPED, "engines", "swapped")
+                node.once(b"{}", EXPLANATION, "door", "explanation")
                 await node.put(event)
                 seen = set[str]()
                 async for message in reader.received():

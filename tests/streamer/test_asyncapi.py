@@ -20,6 +20,7 @@ from streamer.broker import Broker
 from streamer.topics import TOPICS
 from tests.media import SMALL_WHISPER
 from tests.rtsp import RtspServer
+from tests.streamer.chat import MODEL, ChatServer, as_measured, serving
 from tests.streamer.test_swap_live import credence, environment
 
 __all__ = ["environment"]
@@ -131,15 +132,26 @@ async def running_node(
         await asyncio.to_thread(process.communicate)
 
 
+@pytest.fixture
+def chat() -> Iterator[ChatServer]:
+    with serving(as_measured) as server:
+        yield server
+
+
 @pytest.mark.timeout(120)
 async def test_every_message_is_as_described(
-    servers: list[RtspServer], broker: Broker, environment: dict[str, str], tmp_path: Path
+    servers: list[RtspServer],
+    chat: ChatServer,
+    broker: Broker,
+    environment: dict[str, str],
+    tmp_path: Path,
 ) -> None:
     discovery = f"{broker.prefix}-ha"
     settings = {
         "node": "attic",
         "faces": {"model": "haar"},
         "transcript": {"model": str(SMALL_WHISPER), "publish": True, "partials": True},
+        "language_model": {"url": chat.url, "model": MODEL},
         "cameras": [{"name": "front door", "url": servers[0].url}],
         "mqtt": {
             "url": f"mqtt://{broker.address}",

@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from engines.errors import CredenceError
-from streamer.config import Camera, Config, Mqtt, Vad, Windows, load
+from streamer.config import Camera, Config, LanguageModel, Mqtt, Vad, Windows, load
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "hunter2-opensesame"
@@ -214,10 +214,20 @@ def test_replay_example_spells_out_the_defaults() -> None:
     text = (ROOT / "configs/replay.yaml").read_text()
     assert loaded(text) == Config()
     written = yaml.safe_load(text)
-    apart = ("node", "cameras", "mqtt")
+    apart = ("node", "cameras", "language_model", "mqtt")
     for key in Config.model_fields.keys() - apart:
         section: BaseModel = getattr(Config(), key)
         assert written[key] == section.model_dump()
+
+
+def test_replay_example_spells_out_a_language_model() -> None:
+    text = (ROOT / "configs/replay.yaml").read_text()
+    model = loaded(
+        re.sub(r"^#(?=language_model:|  \w)", "", text, flags=re.MULTILINE)
+    ).language_model
+    assert model is not None
+    assert model == LanguageModel(url=model.url, model=model.model, api_key=model.api_key)
+    assert model.model_fields_set == LanguageModel.model_fields.keys()
 
 
 def test_import_stays_light() -> None:

@@ -311,3 +311,35 @@ def test_load_never_repeats_a_password(text: str, monkeypatch: pytest.MonkeyPatc
 )
 def test_load_never_repeats_a_password_of_an_override(override: str) -> None:
     assert PASSWORD not in refusal("", override.replace("PW", PASSWORD))
+
+
+MODEL = "language_model:\n  url: {url}\n  model: m\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("ftp://a/v1", "must begin with http:// or https://"),
+        (f"http://user:{PASSWORD}@a/v1", "give a key as api_key"),
+        (f"http://a/v1?key={PASSWORD}", "give a key as api_key"),
+        ("http://a:99999/v1", "must have a host and a port from 1 to 65535"),
+    ],
+)
+def test_a_language_model_needs_a_plain_url(url: str, sentence: str) -> None:
+    said = refusal(MODEL.format(url=f"'{url}'"))
+    assert "2: language_model.url " in said
+    assert sentence in said
+    assert PASSWORD not in said
+
+
+@pytest.mark.parametrize("key", [f"{PASSWORD} a", f"{PASSWORD}\\n", f"{PASSWORD}é", ""])
+def test_a_key_that_no_header_can_hold_is_refused_unseen(key: str) -> None:
+    said = refusal(MODEL.format(url="http://a/v1") + f'  api_key: "{key}"\n')
+    assert said.endswith("4: language_model.api_key must be printable ASCII without spaces")
+
+
+@pytest.mark.parametrize("key", ["[1]", "{a: 1}", "12345"])
+def test_a_key_that_is_no_text_is_refused_unseen(key: str) -> None:
+    said = refusal(MODEL.format(url="http://a/v1") + f"  api_key: {key}\n")
+    assert "language_model.api_key must be text" in said
+    assert "12345" not in said

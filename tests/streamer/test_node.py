@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from streamer.config import Camera, Config, Faces, Video
 from streamer.event import EmotionEvent
+from streamer.explanation import ExplanationEvent
 from streamer.flow import Face, VideoFrame
 from streamer.live import CameraError
 from streamer.node import Node, open_node
@@ -30,10 +31,14 @@ class Events:
 
     def __init__(self) -> None:
         self.all: list[EmotionEvent] = []
+        self.explanations: list[ExplanationEvent] = []
         self._more = asyncio.Event()
 
-    def put(self, event: EmotionEvent) -> None:
-        self.all.append(event)
+    def put(self, event: EmotionEvent | ExplanationEvent) -> None:
+        if isinstance(event, ExplanationEvent):
+            self.explanations.append(event)
+        else:
+            self.all.append(event)
         self._more.set()
 
     def of(self, camera: str) -> list[EmotionEvent]:

@@ -12,6 +12,7 @@ from benchmarks.speakers import side_by_side
 from benchmarks.takes import Take, read_take
 from streamer.config import Config, Engines, Faces
 from streamer.event import EmotionData, EmotionEvent
+from streamer.explanation import ExplanationEvent
 from streamer.faces import find_faces, open_finder
 from streamer.flow import Media, Sighting
 from streamer.replay import open_replay
@@ -41,7 +42,8 @@ class Events:
     def __init__(self) -> None:
         self.data: list[EmotionData] = []
 
-    def put(self, event: EmotionEvent) -> None:
+    def put(self, event: EmotionEvent | ExplanationEvent) -> None:
+        assert isinstance(event, EmotionEvent)
         self.data.append(event.data)
 
 
