@@ -12,7 +12,6 @@ from itertools import repeat
 from typing import Any, TypeVar
 
 from streamer import cli_given, running
-from streamer.event import EmotionEvent
 from streamer.handover import Handover
 from streamer.logs import log_to_stderr
 from streamer.node import open_node, run_until_signalled
@@ -35,7 +34,7 @@ class _Nowhere:
 
     count = 0
 
-    def put(self, event: EmotionEvent) -> None:
+    def put(self, event: object) -> None:
         """Forget one."""
         self.count += 1
 

@@ -54,7 +54,8 @@ def measure(server: Feeds, count: int, settings: Sequence[str], seconds: float) 
 
 
 def _watched(server: Feeds, node: Program, count: int, seconds: float) -> Measured:
-    wait_until(lambda: len(server.played_s(node.began_s)) >= count, _CONNECT_S)
+    # A node that has ended has no processor time, and says why.
+    wait_until(lambda: node.cpu_s > 0 and len(server.played_s(node.began_s)) >= count, _CONNECT_S)
     time.sleep(WARM_S)
     began_s, cpu_s, server_s = time.monotonic(), node.cpu_s, server.program.cpu_s
     time.sleep(seconds)

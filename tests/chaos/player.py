@@ -20,6 +20,7 @@ from structlog.testing import capture_logs
 from engines.errors import CredenceError
 from streamer.config import Camera, Config, Engines, Faces
 from streamer.event import EmotionEvent
+from streamer.explanation import ExplanationEvent
 from streamer.node import open_node
 from streamer.replay import Replay, open_replay
 from streamer.running import Waiting
@@ -54,9 +55,9 @@ class Counter:
     def __init__(self) -> None:
         self.count = 0
 
-    def put(self, event: EmotionEvent) -> None:
+    def put(self, event: EmotionEvent | ExplanationEvent) -> None:
         """Count one."""
-        EmotionEvent.model_validate_json(event.model_dump_json())
+        type(event).model_validate_json(event.model_dump_json())
         self.count += 1
 
 
