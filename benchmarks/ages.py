@@ -6,8 +6,10 @@ window of a face alone is whole once speech that began in it would have been not
 `vad.pre_roll_s` and 0.24 s; one that is shorter waits for the end of the utterance that cut it off.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from streamer.config import Config, Vad
 
@@ -22,6 +24,12 @@ class Span:
     kind: str
     start_s: float
     end_s: float
+
+    @classmethod
+    def of(cls, line: str) -> Self:
+        """Return the window of an event, which is a line of JSON."""
+        window = json.loads(line)["data"]["window"]
+        return cls(window["kind"], window["start_s"], window["end_s"])
 
 
 def closed_s(spans: Sequence[Span], config: Config) -> list[float]:
@@ -46,8 +54,9 @@ def _closed_s(span: Span, after: tuple[Span, float] | None, config: Config) -> f
     if span.kind == "speech":
         silent_s = silenced_s(span.end_s, config.vad)
         goes_on = following and following.start_s < silent_s
-        cut = goes_on and following and following.kind == "speech"
-        return span.start_s + config.windows.longest_s if cut else silent_s
+        longest_s, long_s = config.windows.longest_s, span.end_s - span.start_s
+        cut = goes_on and following and following.kind == "speech" and long_s > longest_s / 2
+        return span.start_s + longest_s if cut else silent_s
     if following and span.end_s - span.start_s < config.windows.ambient_every_s - 1e-6:
         return following_closed_s
     return span.end_s + config.vad.pre_roll_s + _ONSET_S

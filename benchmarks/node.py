@@ -5,7 +5,8 @@ import re
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from streamer.config import Config
 
 WARM_S = 3.0
 _CONNECT_S = 20.0
+_FIRST_S = 10.0
+_SHED = "falls behind its cameras"
 _DROPPED = re.compile(r"media was dropped.*?items=(\d+).*?of=(\d+)")
 
 
@@ -34,31 +37,51 @@ class Measured:
     dropped: float
     """The largest share of a camera's media items that were dropped, from its first on; 1 where a
     camera was lost."""
+    shed: bool
+    """Whether anything was left out on purpose, so as to keep up."""
     ages_s: tuple[float, ...]
     """From the moment the media that complete a window were due to the first event about it."""
+    later_s: tuple[float, ...]
+    """The same of what came when the first ten seconds were over."""
 
     def age_s(self, percentile: float) -> float:
         """Return a percentile of the ages; infinity where there was no event."""
         return float(np.percentile(self.ages_s, percentile)) if self.ages_s else np.inf
 
 
-def measure(server: Feeds, count: int, settings: Sequence[str], seconds: float) -> Measured:
-    """Run a node of ``count`` cameras, and watch it for a while once all of them play."""
+def measure(
+    server: Feeds,
+    count: int,
+    settings: Sequence[str],
+    seconds: float,
+    meanwhile: Callable[[Program], AbstractContextManager[None]] = lambda _: nullcontext(),
+) -> Measured:
+    """Run a node of ``count`` cameras, and watch it for a while once all of them play.
+
+    What it goes through ``meanwhile`` is a context manager.
+    """
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "cameras.yaml"
         cameras = [{"name": f"c{n}", "url": server.url(n)} for n in range(count)]
         config.write_text(json.dumps({"cameras": cameras}))
         given = ("run", str(config), "--output", "-", *settings)
         with running("streamer.cli", *given) as node:
-            return _watched(server, node, count, seconds)
+            return _watched(server, node, count, seconds, meanwhile)
 
 
-def _watched(server: Feeds, node: Program, count: int, seconds: float) -> Measured:
+def _watched(
+    server: Feeds,
+    node: Program,
+    count: int,
+    seconds: float,
+    meanwhile: Callable[[Program], AbstractContextManager[None]],
+) -> Measured:
     # A node that has ended has no processor time, and says why.
     wait_until(lambda: node.cpu_s > 0 and len(server.played_s(node.began_s)) >= count, _CONNECT_S)
     time.sleep(WARM_S)
     began_s, cpu_s, server_s = time.monotonic(), node.cpu_s, server.program.cpu_s
-    time.sleep(seconds)
+    with meanwhile(node):
+        time.sleep(seconds)
     ended_s = time.monotonic()
     cpu, server_cpu = (
         (after_s - before_s) / (ended_s - began_s)
@@ -69,8 +92,9 @@ def _watched(server: Feeds, node: Program, count: int, seconds: float) -> Measur
     played_s = server.played_s(node.began_s)
     lost = len(played_s) != count or len(dict(played_s)) != count
     ages_s = _ages_s(node.lines, dict(played_s), began_s, ended_s)
+    later_s = _ages_s(node.lines, dict(played_s), began_s + _FIRST_S, ended_s)
     dropped = 1.0 if lost else dropped_share(node.errors)
-    return Measured(count, cpu, server_cpu, memory, dropped, ages_s)
+    return Measured(count, cpu, server_cpu, memory, dropped, _SHED in node.errors, ages_s, later_s)
 
 
 def dropped_share(said: str) -> float:
@@ -84,9 +108,8 @@ def _ages_s(
     """Return the ages of what came between two times, by time.monotonic()."""
     by_camera: dict[str, dict[Span, float]] = defaultdict(dict)
     for line in lines:
-        data = json.loads(line.text)["data"]
-        window = Span(**data["window"])
-        by_camera[data["camera"].removeprefix("c")].setdefault(window, line.at_s)
+        camera = json.loads(line.text)["data"]["camera"]
+        by_camera[camera.removeprefix("c")].setdefault(Span.of(line.text), line.at_s)
     ages_s: list[float] = []
     for camera, came in by_camera.items():
         times_s = list(came.values())[:-1]

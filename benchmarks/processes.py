@@ -1,7 +1,9 @@
 """Programs in processes of their own: what they say, when, and what they cost. Linux only."""
 
 import argparse
+import os
 import platform
+import signal
 import subprocess
 import sys
 import threading
@@ -22,6 +24,7 @@ from streamer.demo.rtp import describe
 _PATIENCE_S = 60.0
 _STOP_S = 10.0
 _POLL_S = 0.01
+_TURN_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,30 @@ class Program:
         rows = (row.split() for row in rollup.splitlines()[1:])
         kb = {row[0].rstrip(":"): int(row[1]) for row in rows}
         return Memory(kb["Rss"] / 1024, kb["Pss"] / 1024)
+
+    @contextmanager
+    def slowed(self, cores: float) -> Iterator[None]:
+        """Let it have so many cores, at most one, as a quota of a container does.
+
+        That is pinned to one core, and stopped for a part of every tenth of a second.
+        """
+        for task in Path(f"/proc/{self._process.pid}/task").iterdir():
+            os.sched_setaffinity(int(task.name), {max(os.sched_getaffinity(0))})
+        ended = threading.Event()
+
+        def turns() -> None:
+            while not ended.wait(cores * _TURN_S):
+                self._process.send_signal(signal.SIGSTOP)
+                ended.wait((1 - cores) * _TURN_S)
+                self._process.send_signal(signal.SIGCONT)
+
+        thread = threading.Thread(target=turns, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
     def wait_for(self, enough: Callable[[list[Line]], bool]) -> None:
         """Return once its lines so far are enough; raise EndedError if that never comes."""

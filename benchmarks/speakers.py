@@ -30,7 +30,7 @@ from benchmarks.takes import Take, read_take
 from engines.window import SAMPLE_RATE_HZ
 from streamer.config import Config, Faces, Video
 from streamer.faces import Finder, find_faces, open_finder
-from streamer.flow import AudioChunk, Epoch, Media, Sighting, Window
+from streamer.flow import AudioChunk, Epoch, Media, Sighting, Unseen, Window
 from streamer.source import Recording
 from streamer.speech import cut_speech
 from streamer.windows import cut_windows
@@ -158,7 +158,7 @@ async def given_to(film: Path, finder: Finder, config: Config) -> list[int | Non
         for item in recording.read(threading.Event()):
             yield item
 
-    async def watched() -> AsyncIterator[Epoch | AudioChunk | Sighting]:
+    async def watched() -> AsyncIterator[Epoch | AudioChunk | Sighting | Unseen]:
         async for item in find_faces(media(), finder, worker):
             for face in item.faces if isinstance(item, Sighting) else ():
                 sides[face.track] = int(face.box_px[0] + face.box_px[2] / 2 > Take.side_px)

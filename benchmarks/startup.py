@@ -9,7 +9,6 @@ processes, after one that warms the file cache; without Whisper. Memory of `cred
 and with 12 cameras: resident, and with shared pages divided by those who share them (PSS).
 """
 
-import json
 import statistics
 from collections.abc import Callable
 from pathlib import Path
@@ -69,7 +68,7 @@ def _run(server: Feeds, options: list[str]) -> dict[str, float]:
     where = ("run", server.url("now"), "--output", "-")
     with running("streamer.cli", *where, *options) as program:
         program.wait_for(lambda lines: len(lines) > 1)
-        spans = [Span(**json.loads(line.text)["data"]["window"]) for line in program.lines]
+        spans = [Span.of(line.text) for line in program.lines]
         plays_s = server.played_s(program.began_s)[0][1] - program.began_s
         return {
             "credence run, until its camera plays": plays_s,

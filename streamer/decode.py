@@ -17,8 +17,9 @@ from av.video.reformatter import ColorRange
 
 from engines.window import SAMPLE_RATE_HZ
 from streamer.clock import Clock
-from streamer.flow import AudioChunk, Epoch, Media, VideoFrame
+from streamer.flow import AudioChunk, Epoch, Media, Unseen, VideoFrame
 from streamer.resample import Sound
+from streamer.shedding import Relief
 
 log = structlog.get_logger()
 
@@ -43,6 +44,8 @@ class Sampling:
     """Distance of the sampled pictures."""
     small_px: int
     """The longer side of the pictures in which faces are looked for."""
+    relief: Relief | None = None
+    """What is left out where the machine falls behind; None leaves out nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ class Decoder:
         self._thinning = _Thinning(video) if video else None
         self._zero_s = zero_s
         self._clock: Clock | None = None
+        self._skipped = False
         self.fed = 0
         """Frames decoded so far."""
         self.damaged = 0
@@ -104,6 +108,9 @@ class Decoder:
         """Decode one packet of a track."""
         thinning = self._thinning if isinstance(packet.stream, av.VideoStream) else None
         if thinning:
+            if self._skipped:  # what is still held was never asked for, and is old by now
+                packet.stream.codec_context.flush_buffers()
+                self._skipped = False
             thinning.packets += 1
         try:
             for frame in packet.decode():
@@ -118,6 +125,19 @@ class Decoder:
                         yield item
         except av.FFmpegError:
             self.damaged += 1
+
+    def skip(self, packet: "av.Packet[Stream]") -> Iterator[Media]:
+        """Leave a packet undecoded."""
+        if not isinstance(packet.stream, av.VideoStream):
+            return
+        self._skipped = True
+        if (clock := self._clock) is None or packet.pts is None:
+            return
+        epoch, stamp_s = clock.epoch, float(packet.pts * packet.time_base)
+        pts_s = clock.place("video", stamp_s)
+        if clock.epoch != epoch:
+            yield from self._begun(clock)
+        yield from self._pictures.skip(pts_s)
 
     def flush(self) -> Iterator[Media]:
         """Yield what is still held back at the end."""
@@ -220,17 +240,26 @@ class _Pictures:
 
     def __init__(self, wanted: Sampling, rate_hz: float) -> None:
         self._every_s, self._small_px = wanted.every_s, wanted.small_px
+        self._relief = wanted.relief
         self._period_s = 1 / rate_hz
-        self._step = -1
+        self._step = self._taken = -1
         self._last_s = -self._period_s
 
-    def feed(self, frame: av.VideoFrame, at_s: float | None) -> Iterator[VideoFrame]:
-        """``at_s`` is its time; None is a period after the last one's."""
+    def feed(self, frame: av.VideoFrame, at_s: float | None) -> Iterator[VideoFrame | Unseen]:
+        """Yield the picture, or that it is left out; nothing between two steps.
+
+        ``at_s`` is its time; None is a period after the last one's.
+        """
         pts_s = self._last_s = self._last_s + self._period_s if at_s is None else at_s
         step = math.floor(pts_s / self._every_s + 1e-6)
         if step <= self._step:
             return
         self._step = step
+        if self._relief and step < self._taken + self._relief.one_in:
+            self._relief.thinned()
+            yield Unseen(pts_s)
+            return
+        self._taken = step
         turns = round(frame.rotation / 90) % 4
         grey, limited = _luma(frame)
         shrink = min(1.0, self._small_px / max(frame.width, frame.height))
@@ -241,6 +270,12 @@ class _Pictures:
             interpolation="AREA",
         )
         yield VideoFrame(pts_s, _turned(grey, turns), _turned(small, turns), limited)
+
+    def skip(self, pts_s: float) -> Iterator[Unseen]:
+        """Go on in time without a picture."""
+        if (step := math.floor(pts_s / self._every_s + 1e-6)) > self._step:
+            self._step = step
+            yield Unseen(pts_s)
 
 
 def _turned(picture: npt.NDArray[Any], turns: int) -> npt.NDArray[np.uint8]:

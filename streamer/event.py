@@ -30,6 +30,7 @@ Absence = Literal[
     "no_speech",
     "unintelligible",
     "late",
+    "overload",
 ]
 WindowKind = Literal["speech", "ambient"]
 Phase = Literal["update", "final"]

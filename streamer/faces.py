@@ -15,7 +15,7 @@ import structlog
 from engines.errors import CredenceError
 from engines.preprocess import face as preprocess
 from streamer.config import Faces
-from streamer.flow import AudioChunk, Epoch, Face, Media, Sighting, VideoFrame
+from streamer.flow import AudioChunk, Epoch, Face, Media, Sighting, Unseen, VideoFrame
 from streamer.tracks import Tracker
 from streamer.worker import Worker
 
@@ -189,7 +189,7 @@ def open_finder(settings: Faces) -> Finder:
 
 async def find_faces(
     media: AsyncIterator[Media], finder: Finder, worker: Worker
-) -> AsyncIterator[Epoch | AudioChunk | Sighting]:
+) -> AsyncIterator[Epoch | AudioChunk | Sighting | Unseen]:
     """Replace each picture by the faces in it; sound passes."""
     tracker, lookout = Tracker(), Lookout(finder)
     async for item in media:
@@ -200,5 +200,5 @@ async def find_faces(
             case Epoch():
                 tracker, lookout = Tracker(), Lookout(finder)
                 yield item
-            case AudioChunk():
+            case AudioChunk() | Unseen():
                 yield item

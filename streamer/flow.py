@@ -72,7 +72,14 @@ class AudioChunk:
     """How much later sound comes than pictures of the same time; None where that is not known."""
 
 
-Media = Epoch | VideoFrame | AudioChunk
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """A picture that is left out, so as to keep up: so far the pictures have come."""
+
+    pts_s: float
+
+
+Media = Epoch | VideoFrame | AudioChunk | Unseen
 
 
 @dataclass(frozen=True, slots=True)

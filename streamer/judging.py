@@ -13,6 +13,7 @@ from streamer.ensemble import Panel, open_ensemble
 from streamer.faces import Finder
 from streamer.flow import Media
 from streamer.pipeline import events
+from streamer.shedding import Relief
 from streamer.sinks.fanout import Sinks
 from streamer.transcribe import Transcriber, open_transcriber
 from streamer.whisper import WhisperModelError
@@ -57,6 +58,7 @@ class Judging:
         announcer: Announcer,
         worker: Worker,
         sinks: Sinks,
+        relief: Relief | None = None,
     ) -> int:
         """Judge a stream to its end and put every event; return how many there were."""
         count = 0
@@ -69,6 +71,7 @@ class Judging:
             worker=worker,
             batcher=self.batcher,
             transcriber=self.transcriber,
+            relief=relief,
             tell=(lambda *said: sinks.partial(announcer.partial(*said))) if sinks.mqtt else None,
         )
         async with aclosing(stream):

@@ -22,10 +22,12 @@ from av.stream import Stream
 from engines.errors import CredenceError
 from streamer.addresses import Address
 from streamer.arrivals import Arrivals
-from streamer.backlog import Backlog
+from streamer.backlog import Backlog, Skipping
 from streamer.decode import Decoder, Sampling, Tracks, find_tracks, paced, plain
 from streamer.flow import Epoch, Media, Notice, VideoFrame
 from streamer.picture import PictureWatch
+from streamer.shedding import Relief
+from streamer.threads import give_way
 
 log = structlog.get_logger()
 
@@ -57,6 +59,10 @@ class Live:
     decoder: str = "cpu"
     """What decodes pictures: `cpu`, or FFmpeg's name of a kind of device that is to be tried."""
     watch: Callable[[], PictureWatch] = field(default=PictureWatch, repr=False)
+    relief: Relief | None = field(default=None, repr=False)
+    """What is left out where the machine falls behind; None leaves out nothing."""
+    backlog: Backlog = field(default_factory=Backlog, repr=False)
+    """How late packets are taken."""
 
     def read(self, stop: threading.Event) -> Iterator[Media | Notice]:
         """Connect and yield an Epoch, then pictures and sound, until ``stop`` is set.
@@ -78,10 +84,11 @@ class Live:
                 said = f"{self.decoder} does not decode its pictures, the processor does"
                 log.warning(f"camera {self.camera}: {said}")
             decoder, watch = self._decoder(container, tracks), self.watch()
-            arrivals = Arrivals(tell=self.address.keeps_pace)
+            arrivals, skipping = Arrivals(tell=self.address.keeps_pace), Skipping(self.backlog)
             for packet in self._packets(container, tracks, stop):
                 at_s, sound = decoder.at_s(packet), packet.stream is tracks.audio
-                media = decoder.feed(packet)
+                skips = self._skips(packet, skipping)
+                media = decoder.skip(packet) if skips else decoder.feed(packet)
                 if at_s is not None and arrivals.lost(at_s, sound=sound):
                     log.info(f"camera {self.camera}: a clock was set, or drifts; times begin anew")
                     media = chain(decoder.renew(), media)
@@ -119,7 +126,8 @@ class Live:
         Where the sender or the kernel keeps what comes meanwhile, several are taken at a time:
         a processor that wakes up for each one spends half as much again on it.
         """
-        any_came, backlog, first = False, Backlog(), tracks.all[0]
+        any_came, backlog, first = False, self.backlog, tracks.all[0]
+        backlog.begin()
         try:
             asked_s = time.monotonic()
             for packet in container.demux(tracks.all):
@@ -142,6 +150,20 @@ class Live:
             raise CameraError(self.camera, f"the connection was lost ({_reason(error)})") from None
         if not self.address.ends:
             raise CameraError(self.camera, "it ended the connection" if any_came else _EMPTY)
+
+    def _skips(self, packet: "av.Packet[Stream]", skipping: Skipping) -> bool:
+        """Tell whether a packet is to be left undecoded, and count it then."""
+        if not self.relief or not packet.size:
+            return False
+        picture, now_s = isinstance(packet.stream, av.VideoStream), time.monotonic()
+        late_s, may = self.relief.late_s, self.relief.skips
+        if may and not skipping.armed:  # what is decoded has to be judged, too
+            skipping.armed = True
+            give_way()
+        skips = skipping.leaves(late_s, now_s, picture=picture, key=packet.is_keyframe, may=may)
+        if skips:
+            self.relief.metrics.dropped("undecoded")
+        return skips
 
     def _opened(self) -> InputContainer:
         address, began_s = self.address, time.monotonic()

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from math import ceil, nan
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from prometheus_client import (
     CollectorRegistry,
@@ -23,11 +23,11 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
-from prometheus_client.samples import Sample
 
 from engines.runtime import Batch, Outputs, Runtime
 from streamer.ensemble import Ensemble
 from streamer.event import EmotionEvent
+from streamer.reading import Reading
 
 # Else a line more for each counter says when the node began.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -41,8 +41,11 @@ _CALLS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 
 State = Literal["connecting", "streaming", "backing_off", "disabled", "ended"]
 """`backing_off`: it was lost, or could not be reached, and is tried again. Only files end."""
-Reason = Literal["overload"]
-"""`overload`: this machine does not keep up with the camera."""
+Reason = Literal["overload", "undecoded"]
+"""`overload`: a newer one took its place, as judging did not keep up; `undecoded`: decoding did
+not."""
+Shed = Literal["ambient", "sampling", "transcript"]
+"""Windows in which nobody speaks, pictures, transcripts: what goes before media is dropped."""
 
 
 class Metrics:
@@ -70,6 +73,15 @@ class Metrics:
             "Pictures and pieces of sound that were not looked at.",
             ["camera", "reason"],
             registry=all_,
+        )
+        self.shed = Counter(
+            "credence_shed",
+            "Windows, pictures and transcripts that were left out to keep up.",
+            ["camera", "reason"],
+            registry=all_,
+        )
+        self.shedding = Gauge(
+            "credence_shedding", "How much is left out to keep up, 0 to 5.", registry=all_
         )
         self.windows = Counter(
             "credence_windows", "Windows that were judged.", ["camera", "kind"], registry=all_
@@ -104,7 +116,7 @@ class Metrics:
     def remove(self, camera: str) -> None:
         """Forget a camera."""
         del self.cameras[camera]
-        counted = (self.reconnects, self.dropped, self.windows, self.events, self.age)
+        counted = (self.reconnects, self.dropped, self.shed, self.windows, self.events, self.age)
         for metric in (self.up, self.skew, *counted):
             metric.remove_by_labels({"camera": camera})
 
@@ -151,7 +163,7 @@ class Metrics:
         """Return everything as `CONTENT_TYPE`. Blocks: the process's own are read from files."""
         return generate_latest(self._registry)
 
-    def reading(self) -> "Reading":
+    def reading(self) -> Reading:
         """Return everything as it stands. Blocks, as `page`."""
         return Reading([sample for each in self._registry.collect() for sample in each.samples])
 
@@ -170,32 +182,6 @@ class _Counted(Collector):
         for values, count in self.counts().items():
             counted.add_metric([values] if isinstance(values, str) else values, count)
         return [counted]
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """The values of all metrics at one time."""
-
-    samples: list[Sample]
-
-    def total(self, name: str, **labels: str) -> int:
-        """Return the sum of a counter over all that have these labels."""
-        return int(sum(sample.value for sample in self._of(name, labels)))
-
-    def by(self, label: str, name: str, **labels: str) -> dict[str, int]:
-        """Return a counter by the values of one label."""
-        return {each.labels[label]: int(each.value) for each in self._of(name, labels)}
-
-    def value(self, name: str) -> float | None:
-        """Return what has no labels; None where this system does not tell."""
-        return next((sample.value for sample in self._of(name, {})), None)
-
-    def _of(self, name: str, labels: dict[str, str]) -> list[Sample]:
-        return [
-            each
-            for each in self.samples
-            if each.name == name and labels.items() <= each.labels.items()
-        ]
 
 
 @dataclass(slots=True, eq=False)
@@ -218,7 +204,10 @@ class CameraMetrics:
         self._all.up.labels(self.name)
         self._all.reconnects.labels(self.name)
         self.heard(None)
-        self._all.dropped.labels(self.name, "overload")
+        for reason in get_args(Reason):
+            self._all.dropped.labels(self.name, reason)
+        for shed in get_args(Shed):
+            self._all.shed.labels(self.name, shed)
         self._all.age.labels(self.name)
         for kind in ("speech", "ambient"):
             self._all.windows.labels(self.name, kind)
@@ -241,8 +230,12 @@ class CameraMetrics:
         self.heard(None)
 
     def dropped(self, reason: Reason = "overload") -> None:
-        """A picture or a piece of sound made room for a newer one."""
+        """A picture or a piece of sound was not looked at."""
         self._all.dropped.labels(self.name, reason).inc()
+
+    def shed(self, reason: Shed) -> None:
+        """Something was left out, so that no media has to be dropped."""
+        self._all.shed.labels(self.name, reason).inc()
 
     def heard(self, skew_s: float | None) -> None:
         """Sound has come, so much later than pictures of the same time; None if not known."""

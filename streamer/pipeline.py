@@ -12,6 +12,7 @@ from streamer.faces import Finder, find_faces
 from streamer.flow import Media
 from streamer.fuse import fuse
 from streamer.recognise import add_words, recognise
+from streamer.shedding import Relief
 from streamer.speech import cut_speech
 from streamer.transcribe import Tell, Transcriber, ask_words, tell_partials
 from streamer.windows import cut_windows
@@ -28,6 +29,7 @@ def events(
     worker: Worker,
     batcher: Batcher | None = None,
     transcriber: Transcriber | None = None,
+    relief: Relief | None = None,
     tell: Tell | None = None,
 ) -> AsyncGenerator[EmotionEvent, None]:
     """Turn one camera's media into its events, finals in window order.
@@ -36,12 +38,15 @@ def events(
     ``batcher`` all cameras': for engines that gain by judging windows of several at once.
     With a ``transcriber`` a window of speech has two events, unless updates are switched off;
     ``tell`` then takes what is being said, where partial transcripts are wanted.
+    With ``relief`` a live camera leaves out what the machine is too slow for.
     """
     faces = find_faces(media, finder, worker)
     speech = cut_speech(faces, config.vad, config.windows.longest_s)
     if transcriber and transcriber.drafts and tell:
         speech = tell_partials(speech, transcriber, tell)
     windows = cut_windows(speech, config.windows)
+    if relief:
+        windows = relief.windows(windows, words=transcriber is not None)
     if transcriber:
         windows = ask_words(windows, transcriber)
     recognised = recognise(windows, panel, worker, batcher)

@@ -189,7 +189,8 @@ async def add_words(
                 yield each
             yield await _final(each, ask)
         return
-    held: deque[Recognised] = deque()  # updates whose finals are still to come
+    # Updates whose finals are still to come: bounded by how long words are waited for.
+    held: deque[Recognised] = deque()
     ahead = _Ahead(recognised)
     try:
         while held or not ahead.ended:

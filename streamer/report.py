@@ -83,6 +83,7 @@ class Reporter:
             time=datetime.now(UTC),
             uptime_s=time.monotonic() - self._began_s,
             waiting=mqtt.waiting,
+            shedding=int(reading.value("credence_shedding") or 0),
             cpu=self._cpu(reading.value("process_cpu_seconds_total")),
             memory_bytes=None if memory is None else int(memory),
             cameras={

@@ -13,6 +13,7 @@ from streamer.judging import Judging
 from streamer.live import CameraError
 from streamer.metrics import Metrics
 from streamer.running import Judge, Running, Waiting
+from streamer.shedding import Relief, Shedding
 from streamer.sinks.fanout import Sinks
 from streamer.worker import Worker
 
@@ -75,6 +76,7 @@ class Roster:
     ) -> None:
         self._judging, self._metrics, self._sinks = judging, metrics, sinks
         self._waiting, self._changed = waiting, changed
+        self._shedding = Shedding(metrics.shedding.set)
         self._judges: list[Judge] = []
         self._places: dict[str, Place] = {}
         self._announcers: dict[str, Announcer] = {}
@@ -173,7 +175,10 @@ class Roster:
             first = self._sinks.mqtt.next_sequence(name) if self._sinks.mqtt else 0
             self._announcers[name] = self._judging.announcer(name, first)
         metrics, announcer = self._metrics.cameras[name], self._announcers[name]
-        return Running(camera, self._judging, metrics, self._sinks, judge, self._waiting, announcer)
+        relief = Relief(metrics, self._shedding)
+        return Running(
+            camera, self._judging, metrics, self._sinks, judge, self._waiting, announcer, relief
+        )
 
     async def _rest(self, name: str) -> None:
         self._metrics.cameras[name].gone("disabled")

@@ -17,6 +17,7 @@ from streamer.judging import Judging
 from streamer.live import TIMEOUT_S, CameraError, Live
 from streamer.metrics import CameraMetrics
 from streamer.reconnect import Reconnector, camera_backoff
+from streamer.shedding import Relief
 from streamer.sinks.fanout import Sinks
 from streamer.sinks.jsonl import OutputError
 from streamer.worker import Worker
@@ -25,6 +26,9 @@ log = structlog.get_logger()
 
 _FLUSH_S: Final = 2.0
 """When ended, a camera has so long to finish its last windows."""
+
+_LONGEST_S: Final = 1.0
+"""Media that has waited for longer is too old to be judged."""
 
 _TOO_SLOW = "this machine is too slow, media is dropped; raise video.sample_every_s"
 _YUNET = ", or get a faster face finder with: credence models fetch yunet"
@@ -60,6 +64,7 @@ class Running:
         judge: Judge,
         waiting: Waiting,
         announcer: Announcer,
+        relief: Relief,
     ) -> None:
         self.name = settings.name
         self.failed: CameraError | None = None
@@ -68,9 +73,15 @@ class Running:
         self._announcer = announcer
         self._address = settings.address
         video = judging.config.video
-        sampling = Sampling(video.sample_every_s, judge.finder.small_px)
+        self._relief = relief
+        sampling = Sampling(video.sample_every_s, judge.finder.small_px, relief)
         self._source = Live(
-            settings.name, self._address, sampling, waiting.timeout_s, video.decoder
+            settings.name,
+            self._address,
+            sampling,
+            waiting.timeout_s,
+            video.decoder,
+            relief=relief,
         )
         self._stopping = asyncio.Event()
         self._reconnect = Reconnector(self._stopping, waiting.delays)
@@ -125,6 +136,7 @@ class Running:
         dropping = Handover[Media | Notice](
             self._source.read,
             name=self.name,
+            longest_s=_LONGEST_S,
             droppable=lambda item: not isinstance(item, Epoch | Notice),
             drops=self._metrics.dropped,
         )
@@ -134,12 +146,18 @@ class Running:
                     return
                 media = self._until_lost(self._handover, lost)
                 await self._judging.publish(
-                    media, self._judge.finder, self._announcer, self._judge.worker, self._sinks
+                    media,
+                    self._judge.finder,
+                    self._announcer,
+                    self._judge.worker,
+                    self._sinks,
+                    self._relief,
                 )
         except TimeoutError:
             log.warning(f"camera {self.name}: its last events were given up")
         finally:
             self._handover = self._limit = None
+            self._relief.gone()
             if dropping.dropped:
                 said = f"camera {self.name}: media was dropped"
                 log.warning(said, items=dropping.dropped, of=dropping.handed)
@@ -155,12 +173,13 @@ class Running:
         overrun = False
         try:
             async for item in handover:
+                self._relief.took(self._source.backlog.late_s + handover.waited_s)
                 if isinstance(item, Notice):
                     await self._online(item.sentence)
                     continue
                 if isinstance(item, Epoch):
                     await self._connected(item)
-                if handover.dropped and not overrun:
+                if (handover.dropped or self._relief.skips) and not overrun:
                     overrun = True
                     faster = _YUNET if isinstance(self._judge.finder, Haar) else ""
                     log.warning(f"camera {self.name}: {_TOO_SLOW}{faster}")

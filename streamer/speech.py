@@ -16,6 +16,7 @@ from streamer.flow import (
     Listening,
     Sighting,
     Speaking,
+    Unseen,
     Utterance,
     stopped,
 )
@@ -176,8 +177,8 @@ _LEAST_ENERGY = float(32768**2 * 10**-6.0)
 
 
 async def cut_speech(
-    heard: AsyncIterator[Epoch | AudioChunk | Sighting], vad: Vad, longest_s: float
-) -> AsyncIterator[Epoch | Sighting | Utterance | Listening | Speaking]:
+    heard: AsyncIterator[Epoch | AudioChunk | Sighting | Unseen], vad: Vad, longest_s: float
+) -> AsyncIterator[Epoch | Sighting | Unseen | Utterance | Listening | Speaking]:
     """Replace sound by the utterances in it, also while they go on; pictures pass.
 
     Where sound stops while pictures go on, what was being said ends by their clock.
@@ -198,7 +199,7 @@ async def cut_speech(
                     yield utterance
                 segmenter, seen_s, unheard_since_s = Segmenter(vad, longest_s), 0.0, 0.0
                 yield item
-            case Sighting(pts_s=pts_s):
+            case Sighting(pts_s=pts_s) | Unseen(pts_s=pts_s):
                 seen_s = max(seen_s, pts_s)
                 if stopped(segmenter.heard_s, seen_s, unheard_since_s):
                     for utterance in segmenter.close():

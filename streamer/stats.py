@@ -4,12 +4,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Self
 
-from pydantic import AfterValidator, NonNegativeInt
+from pydantic import AfterValidator, Field, NonNegativeInt
 
 from engines.manifest import Modality
 from streamer.ensemble import Ensemble
 from streamer.event import Part, WindowKind
-from streamer.metrics import CameraMetrics, Reading, Reason, State, percentile_99, release
+from streamer.metrics import CameraMetrics, Reason, Shed, State, percentile_99, release
+from streamer.reading import Reading
 
 if TYPE_CHECKING:
     from streamer.judging import Judging
@@ -78,6 +79,8 @@ class CameraStats(Part):
     reconnects: NonNegativeInt
     dropped: dict[Reason, NonNegativeInt]
     """Pictures and pieces of sound that were not looked at, by reason."""
+    shed: dict[Shed, NonNegativeInt]
+    """Windows in which nobody speaks, pictures and transcripts that were left out to keep up."""
     windows: dict[WindowKind, NonNegativeInt]
     """Windows that were judged, by kind."""
     events: NonNegativeInt
@@ -97,6 +100,7 @@ class CameraStats(Part):
                 "state": camera.state,
                 "reconnects": reading.total("credence_reconnects_total", camera=name),
                 "dropped": reading.by("reason", "credence_media_dropped_total", camera=name),
+                "shed": reading.by("reason", "credence_shed_total", camera=name),
                 "windows": reading.by("kind", "credence_windows_total", camera=name),
                 "events": reading.total("credence_events_total", camera=name),
                 "skew_s": camera.skew_s,
@@ -113,6 +117,9 @@ class NodeStats(Part):
     uptime_s: Seconds
     waiting: NonNegativeInt
     """Events that the broker has not acknowledged."""
+    shedding: Annotated[int, Field(ge=0, le=5)]
+    """How much is left out to keep up with the cameras: 0 nothing, 1 most windows in which nobody
+    speaks, 2 half of the pictures, 3 three of four, 4 transcripts, 5 also media."""
     cpu: Annotated[float, AfterValidator(lambda value: round(value, 3))] | None
     """Processor cores that it kept busy since the stats before; null where the system does not
     tell."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, NoReturn
 
+_GIVES_WAY: Final = 5
 _LEAVE_S: Final = 1.0
 """How long the end of the process waits for threads: time for one picture or one window."""
 
@@ -18,6 +19,15 @@ class NativeThread(threading.Thread):
 
     def __init__(self, target: Callable[[], None], name: str) -> None:
         super().__init__(target=target, name=name, daemon=True)
+
+
+def give_way() -> None:
+    """Let the other threads of this process go before the one that calls; Linux alone.
+
+    It cannot be taken back: who may put threads off may not put them on.
+    """
+    if sys.platform == "linux":  # elsewhere this is not of the thread but of the process
+        os.nice(_GIVES_WAY)
 
 
 def leave(code: int) -> NoReturn:

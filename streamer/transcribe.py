@@ -13,7 +13,7 @@ from engines.window import VoiceWindow
 from streamer import models
 from streamer.config import WHISPER_SIZES, Config
 from streamer.event import Transcript
-from streamer.flow import Epoch, Listening, Said, Sighting, Speaking, Utterance, Window
+from streamer.flow import Epoch, Listening, Said, Sighting, Speaking, Unseen, Utterance, Window
 from streamer.whisper import Whisper
 from streamer.worker import Worker
 
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 _COMPLAIN_EVERY_S = 60.0
 
 
-Heard = Epoch | Sighting | Utterance | Listening | Speaking
+Heard = Epoch | Sighting | Unseen | Utterance | Listening | Speaking
 Tell = Callable[[Epoch, Speaking, Transcript], None]
 """Takes words that are known before their utterance has ended. Must not wait."""
 
@@ -201,7 +201,7 @@ async def ask_words(
 ) -> AsyncIterator[Window]:
     """Have every window in which somebody speaks written down; wait for nothing."""
     async for window in windows:
-        if window.voice is None:
+        if window.voice is None or "text" in window.absent:
             yield window
         else:
             yield replace(window, said=transcriber.hear(window.voice))

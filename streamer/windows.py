@@ -23,6 +23,7 @@ from streamer.flow import (
     Listening,
     Sighting,
     Speaking,
+    Unseen,
     Utterance,
     Window,
     stopped,
@@ -51,7 +52,7 @@ class Windower:
         self._come = _Come()
         self._from_s = 0.0
 
-    def feed(self, item: Epoch | Sighting | Utterance | Listening) -> Iterator[Window]:
+    def feed(self, item: Epoch | Sighting | Unseen | Utterance | Listening) -> Iterator[Window]:
         """Take what comes next; yield the windows that are complete by it."""
         match item:
             case Epoch():
@@ -59,6 +60,8 @@ class Windower:
                 self._epoch = item
             case Sighting(pts_s=pts_s):
                 self._sightings.append(item)
+                self._come.see(pts_s)
+            case Unseen(pts_s=pts_s):
                 self._come.see(pts_s)
             case Utterance():
                 self._utterances.append(item)
@@ -225,7 +228,7 @@ def _since(said: Utterance, from_s: float) -> Utterance:
 
 
 async def cut_windows(
-    items: AsyncIterator[Epoch | Sighting | Utterance | Listening | Speaking],
+    items: AsyncIterator[Epoch | Sighting | Unseen | Utterance | Listening | Speaking],
     settings: config.Windows,
 ) -> AsyncIterator[Window]:
     """Yield each window as soon as its media is complete, in order of time."""

@@ -18,6 +18,7 @@ class Worker:
     """Runs calls one after the other on its own thread, which the first one starts."""
 
     def __init__(self, name: str) -> None:
+        # Bounded by who calls: each camera waits for its answer.
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = NativeThread(self._run, name)
         self._began_s: float | None = None

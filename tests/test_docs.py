@@ -76,7 +76,7 @@ def _counted(sample: str) -> str:
     return re.sub(r"_seconds_(bucket|count|sum)$", "_seconds", sample)
 
 
-@pytest.mark.parametrize(("number", "model"), list(enumerate((NodeInfo, NodeStats))))
+@pytest.mark.parametrize(("number", "model"), [(0, NodeInfo), (1, NodeStats)])
 def test_examples_of_what_a_node_says_are_such(number: int, model: type[BaseModel]) -> None:
     text = (DOCS / "mqtt.md").read_text(encoding="utf-8").partition("## What a node says")[2]
     example = re.findall(r"```json\n(.*?)```", text, re.DOTALL)[number]

@@ -9,7 +9,7 @@ from typing import Final
 import aiomqtt
 import structlog
 
-from streamer.broker import Broker, Client, RefusedError
+from streamer.broker import IN_FLIGHT, Broker, Client, RefusedError
 from streamer.event import EmotionEvent
 from streamer.link import Link, backoff
 from streamer.sinks.home_assistant import HomeAssistant, TrustedEvent
@@ -30,6 +30,8 @@ from streamer.topics import (
 
 _ONLINE: Final = b"online"
 _OFFLINE: Final = b"offline"
+_ON_THEIR_WAY: Final = 4 * IN_FLIGHT
+"""Events that are taken from the outbox and not yet acknowledged."""
 _COMMANDS: Final = 16
 """So many commands wait; more are dropped."""
 
@@ -223,9 +225,11 @@ class MqttSink:
 
     async def _send_events(self, client: Client) -> None:
         """Keep events in flight until the sink is closed and all are acknowledged."""
+        room = asyncio.Semaphore(_ON_THEIR_WAY)  # else all that waits on disk would be in memory
         async with asyncio.TaskGroup() as tasks:
-            while taken := await self._outbox.take():
-                tasks.create_task(self._deliver(client, *taken), name="mqtt event")
+            while await room.acquire() and (taken := await self._outbox.take()):
+                task = tasks.create_task(self._deliver(client, *taken), name="mqtt event")
+                task.add_done_callback(lambda _: room.release())
 
     async def _deliver(self, client: Client, number: int, letter: Letter) -> None:
         topic = self.broker.topic(self._node, letter.camera, "event")

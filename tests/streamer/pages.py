@@ -4,7 +4,7 @@ import http.client
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from streamer.metrics import Reading
+from streamer.reading import Reading
 
 
 def get(port: int, path: str, method: str = "GET") -> tuple[int, str]:

@@ -1,5 +1,6 @@
 """What is decoded of a stream, and what is handed on."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -9,21 +10,31 @@ import numpy as np
 import pytest
 
 from streamer.decode import Decoder, Sampling, find_tracks
-from streamer.flow import AudioChunk, Epoch, Media, VideoFrame
+from streamer.flow import AudioChunk, Epoch, Media, Unseen, VideoFrame
+from streamer.metrics import Metrics
+from streamer.shedding import Level, Relief, Shedding
 from tests.media import write_media
 
 WITH_B_FRAMES = {"bf": "2", "b_strategy": "0", "sc_threshold": "0", "g": "250"}
 
 
-def decoded(path: Path, every_s: float) -> tuple[Decoder, list[Media]]:
+def decoded(
+    path: Path,
+    every_s: float,
+    relief: Relief | None = None,
+    skips: Callable[[int], bool] = lambda _: False,
+) -> tuple[Decoder, list[Media]]:
+    """Decode all but the packets of whose numbers ``skips`` is true."""
     with av.open(str(path)) as container:
         tracks = find_tracks(container)
 
         def begin(number: int, after_s: float) -> Epoch:
             return Epoch(str(number), datetime.now(UTC), True, True)
 
-        decoder = Decoder("test", tracks, Sampling(every_s, 320), begin)
-        media = [item for packet in container.demux(tracks.all) for item in decoder.feed(packet)]
+        decoder = Decoder("test", tracks, Sampling(every_s, 320, relief), begin)
+        media: list[Media] = []
+        for number, packet in enumerate(container.demux(tracks.all)):
+            media += decoder.skip(packet) if skips(number) else decoder.feed(packet)
         return decoder, media + list(decoder.flush())
 
 
@@ -128,3 +139,34 @@ def test_a_small_file_that_claims_a_vast_picture_does_not_fill_the_memory(tmp_pa
     decoder, media = decoded(path, 0.4)
     assert (decoder.fed, media) == (0, [])
     assert decoder.damaged > 0
+
+
+@pytest.mark.parametrize(("level", "one_in"), [(Level.HALF, 2), (Level.QUARTER, 4)])
+def test_pictures_that_are_left_out_are_counted_and_time_goes_on(
+    with_b_frames: Path, level: Level, one_in: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Shedding, "level", level)
+    metrics = Metrics(["door"])
+    _, media = decoded(with_b_frames, 0.2, Relief(metrics.cameras["door"], Shedding()))
+    steps = {int((item.pts_s + 1e-6) / 0.2): type(item) for item in pictures(media)}
+    assert [step for step, kind in steps.items() if kind is VideoFrame] == list(
+        range(one_in - 1, 20, one_in)
+    )
+    unseen = [step for step, kind in steps.items() if kind is Unseen]
+    assert len(steps) == 20
+    shed = metrics.reading().by("reason", "credence_shed_total", camera="door")
+    assert shed["sampling"] == len(unseen)
+
+
+def test_what_is_skipped_leaves_nothing_old_behind(tmp_path: Path) -> None:
+    options = {**WITH_B_FRAMES, "g": "25", "keyint_min": "25"}
+    path = write_media(tmp_path / "a.mkv", seconds=4, sound=None, options=options)
+    _, media = decoded(path, 0.2, skips=lambda number: 10 <= number < 75)
+    kinds = {round(item.pts_s, 2): type(item) for item in pictures(media)}
+    assert list(kinds) == sorted(kinds)
+    assert all(kind is (Unseen if 0.4 < at < 3.0 else VideoFrame) for at, kind in kinds.items())
+    assert np.diff(list(kinds)).max() < 0.35
+
+
+def pictures(media: list[Media]) -> list[VideoFrame | Unseen]:
+    return [item for item in media if isinstance(item, VideoFrame | Unseen)]

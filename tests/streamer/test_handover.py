@@ -124,6 +124,42 @@ async def test_live_drops_the_oldest_and_counts() -> None:
     assert live.dropped == len(drops) == 7
 
 
+async def test_live_drops_what_is_too_old_while_there_is_newer() -> None:
+    old, go_on = threading.Event(), threading.Event()
+
+    def make(stop: threading.Event) -> Iterator[int]:
+        yield from range(5)
+        old.set()
+        go_on.wait(5)
+        yield 5
+
+    live = Handover(make, name="live", longest_s=0.05, droppable=lambda number: number != 0)
+    async with live as numbers:
+        await asyncio.to_thread(old.wait, 5)
+        await asyncio.sleep(0.1)
+        stream = aiter(numbers)
+        # The first must not be dropped, and the newest is better than none.
+        assert [await anext(stream), await anext(stream)] == [0, 4]
+        assert live.waited_s > 0.05
+        go_on.set()
+        assert [number async for number in stream] == [5]
+    assert live.dropped == 3
+
+
+async def test_what_must_not_be_dropped_does_not_grow_for_ever() -> None:
+    done = threading.Event()
+
+    def make(stop: threading.Event) -> Iterator[int]:
+        yield from range(100)
+        done.set()
+
+    live = Handover(make, name="live", depth=3, droppable=lambda _: False)
+    async with live as numbers:
+        await asyncio.to_thread(done.wait, 5)
+        await asyncio.sleep(0)
+        assert [number async for number in numbers] == list(range(94, 100))
+
+
 async def test_end_ends_at_once_while_a_read_blocks() -> None:
     release = threading.Event()
 

@@ -9,7 +9,7 @@ import aiomqtt
 import pytest
 from structlog.testing import capture_logs
 
-from streamer.broker import Broker
+from streamer.broker import IN_FLIGHT, Broker
 from streamer.sinks.mqtt import MqttSink
 from streamer.sinks.outbox import MemoryOutbox
 from tests.streamer.broker import (
@@ -129,6 +129,28 @@ async def test_full_queue_makes_its_writer_wait(
         await sink.put(make_event(n=2))
         await sink.close()
     assert sink.waiting == 0
+
+
+async def test_a_broker_that_acknowledges_nothing_does_not_get_all_into_memory(
+    make_event: MakeEvent,
+) -> None:
+    class Deaf:
+        """A connection on which nothing is acknowledged."""
+
+        async def send(self, *_: object) -> None:
+            await asyncio.Event().wait()
+
+    outbox = MemoryOutbox(1000)
+    sink = MqttSink(Broker("127.0.0.1", free_port()), "lab", outbox)
+    for n in range(500):
+        await sink.put(make_event(n=n))
+    sending = asyncio.create_task(sink._send_events(Deaf()))  # type: ignore[arg-type]
+    await asyncio.sleep(0.1)
+    on_their_way = [each for each in asyncio.all_tasks() if each.get_name() == "mqtt event"]
+    assert IN_FLIGHT < len(on_their_way) < 100
+    sending.cancel()
+    with suppress(asyncio.CancelledError):
+        await sending
 
 
 async def test_statuses_are_said_again_after_an_outage(broker: Broker, proxy: Proxy) -> None:

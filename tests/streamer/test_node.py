@@ -137,7 +137,7 @@ async def test_a_machine_that_is_too_slow_is_told_what_to_do(
     task, said = asyncio.create_task(node.run(None, None)), ""
     while "too slow" not in said:
         await asyncio.sleep(0.05)
-        said = capsys.readouterr().out
+        said += capsys.readouterr().out
     node.stop()
     await task
     assert "raise video.sample_every_s, or get a faster face finder with: credence models" in said

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -18,12 +19,16 @@ import pytest
 from streamer import report
 from streamer.broker import Broker
 from streamer.config import Metrics as Settings
+from streamer.config import Video
 from streamer.endpoint import opened
 from streamer.event import EmotionEvent
-from streamer.metrics import Reading
+from streamer.faces import Place
+from streamer.flow import VideoFrame
 from streamer.node import Node
+from streamer.reading import Reading
+from streamer.shedding import Level
 from streamer.sinks.mqtt import MqttSink
-from streamer.stats import NodeInfo, NodeStats
+from streamer.stats import CameraStats, NodeInfo, NodeStats
 from tests.media import write_media
 from tests.rtsp import RtspServer
 from tests.streamer.broker import Attempts, Mosquitto, free_port, listening
@@ -174,7 +179,7 @@ async def test_stats_follow_events_and_info_follows_swaps(
     assert last.age_last_s is not None
     assert last.age_p99_s is not None
     assert 0 <= last.age_last_s <= last.age_p99_s
-    assert (last.reconnects, last.dropped) == (0, {"overload": 0})
+    assert (last.reconnects, last.dropped) == (0, {"overload": 0, "undecoded": 0})
     assert stats[0].cpu is None
     assert (stats[-1].cpu or 0) > 0
     assert (stats[-1].memory_bytes or 0) > 50e6
@@ -221,7 +226,8 @@ async def test_a_thread_that_is_stuck_is_not_healthy(monkeypatch: pytest.MonkeyP
         assert said.startswith("the thread 'engines 1' has been busy with one call for ")
         reading = await until_read(port, lambda r: r.total("credence_media_dropped_total"))
         assert reading.by("reason", "credence_media_dropped_total", camera="door") == {
-            "overload": reading.total("credence_media_dropped_total")
+            "overload": reading.total("credence_media_dropped_total"),
+            "undecoded": 0,
         }
         stuck.set()
         await until_answered(port, "/healthz", 200)
@@ -245,3 +251,26 @@ async def test_a_port_in_use_does_not_keep_a_node_from_running(tmp_path: Path) -
         f"metrics are not served at 127.0.0.1 port {port}: another program uses it" in done.stderr
     )
     assert "camera a: the file has ended" in done.stderr
+
+
+@pytest.mark.timeout(30)
+async def test_a_node_that_is_too_slow_says_how_much_it_leaves_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def slow(_: VideoFrame) -> list[Place]:
+        time.sleep(0.2)
+        return []
+
+    def leaves_out_pictures(reading: Reading) -> object:
+        thinned = reading.total("credence_shed_total", camera="door", reason="sampling")
+        return thinned and reading.value("credence_shedding") == Level.MEDIA
+
+    often = {"video": Video(sample_every_s=0.02)}
+    node = await node_of(often, door="lavfi:testsrc=size=64x48:rate=50")
+    monkeypatch.setattr(node.finders[0], "find", slow)
+    async with running(node) as port:
+        reading = await until_read(port, leaves_out_pictures)
+    stats = CameraStats.of(node.metrics.cameras["door"], reading)
+    assert stats.shed.keys() == {"ambient", "sampling", "transcript"}
+    assert stats.shed["sampling"] > 0
+    assert stats.dropped.keys() == {"overload", "undecoded"}

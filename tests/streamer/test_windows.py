@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from engines.window import FACE_PX
 from streamer.config import Windows
-from streamer.flow import Epoch, Face, Listening, Sighting, Utterance, Window
+from streamer.flow import Epoch, Face, Listening, Sighting, Unseen, Utterance, Window
 from streamer.windows import Windower
 
 EPOCH = Epoch("e-0", datetime(2026, 1, 1, tzinfo=UTC), has_video=True, has_audio=True)
 SILENT = Epoch("e-0", EPOCH.began, has_video=True, has_audio=False)
 BLIND = Epoch("e-0", EPOCH.began, has_video=False, has_audio=True)
 
-Item = Epoch | Sighting | Utterance | Listening
+Item = Epoch | Sighting | Unseen | Utterance | Listening
 
 
 def sighting(pts_s: float, *tracks: int) -> Sighting:
@@ -268,6 +268,23 @@ def test_faces_keep_their_size_and_turn() -> None:
         assert (None if found is None else set(found.tolist())) == (
             None if turn is None else {turn}
         )
+
+
+def test_pictures_that_are_left_out_are_not_waited_for() -> None:
+    windower = Windower(Windows())
+    said = utterance(1.0, 2.0)
+    seen = [sighting(0.8, 1), sighting(1.2, 1)]
+    assert not feed(windower, EPOCH, *seen, said, Listening(2.5, 2.5))
+    assert [window.kind for window in feed(windower, Unseen(2.0))][1:] == ["speech"]
+
+
+def test_where_one_medium_stops_nothing_piles_up() -> None:
+    deaf, blind = Windower(Windows()), Windower(Windows())
+    feed(deaf, EPOCH, *watch(600.0, 1))
+    said = [utterance(start_s, start_s + 1.0) for start_s in np.arange(0.0, 600.0, 2.0)]
+    feed(blind, EPOCH, *live([], *said, heard_until_s=600.0))
+    assert len(deaf._sightings) < 20
+    assert len(blind._utterances) < 5
 
 
 @pytest.mark.parametrize(("skew_s", "together"), [(None, True), (-1.2, True), (1.8, False)])
