@@ -76,8 +76,8 @@ def _watched(
     seconds: float,
     meanwhile: Callable[[Program], AbstractContextManager[None]],
 ) -> Measured:
-    # Its processor time can be read while it runs, else this ends with what it said.
-    wait_until(lambda: node.cpu_s >= 0 and len(server.played_s(node.began_s)) >= count, _CONNECT_S)
+    # A node that has ended has no processor time, and says why.
+    wait_until(lambda: node.cpu_s > 0 and len(server.played_s(node.began_s)) >= count, _CONNECT_S)
     time.sleep(WARM_S)
     began_s, cpu_s, server_s = time.monotonic(), node.cpu_s, server.program.cpu_s
     with meanwhile(node):

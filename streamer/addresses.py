@@ -122,6 +122,9 @@ class Address:
         if self.transport:
             # Without measuring the frame rate first, pictures come most of a second earlier.
             options = {"timeout": microseconds, "fpsprobesize": "0"}
+            # RTP's clock is unwrapped already; a clock set back would be taken for a wrap, which
+            # is another time for pictures than for sound.
+            options |= {"correct_ts_overflow": "0"}
             return {"rtsp_transport": self.transport, **options}
         if self.host:
             return {"timeout": microseconds, "protocol_whitelist": _HTTP_MAY}

@@ -30,6 +30,10 @@ _DENSE = 8
 up to three of them in a row."""
 _LUMA_FIRST = ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "nv12", "gray")
 """Pixel formats with a plane of luma of eight bits."""
+_MOST_PX = "67108864"
+"""Of a picture, twice 8K: a kilobyte may claim to hold one that fills the memory."""
+_LEAST_HZ = 1000
+"""Sound of a lower rate is none, and a packet of it would fill the memory once it is resampled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ def find_tracks(container: InputContainer) -> Tracks:
     audio = next((s for s in container.streams.audio if s.codec_context is not None), None)
     if video:
         video.codec_context.thread_count = 1  # the default takes every core, for each camera
+        video.codec_context.options = {"max_pixels": _MOST_PX}
     return Tracks(video, audio)
 
 
@@ -111,7 +116,9 @@ class Decoder:
             for frame in packet.decode():
                 if thinning:
                     thinning.frames += 1
-                if isinstance(frame, av.VideoFrame | av.AudioFrame):
+                if not _harmless(frame):
+                    self.damaged += 1
+                elif isinstance(frame, av.VideoFrame | av.AudioFrame):
                     for item in self._place(frame):
                         if thinning and isinstance(item, VideoFrame):
                             thinning.sampled()
@@ -175,6 +182,16 @@ class Decoder:
     def _epoch(self, clock: Clock) -> Epoch:
         self._pictures, self._sound = _Pictures(self._sampling, self._rate_hz), Sound()
         return self._begin(clock.epoch, clock.passed_s)
+
+
+def _harmless(frame: object) -> bool:
+    """Whether a frame can be converted; swscale aborts the process over some pictures."""
+    if isinstance(frame, av.AudioFrame):
+        return frame.sample_rate >= _LEAST_HZ
+    if not isinstance(frame, av.VideoFrame):
+        return True
+    kind = frame.format.name
+    return not (kind.startswith("yaf") or (kind.startswith("bayer") and frame.height % 2))
 
 
 def paced(media: Iterator[T], stop: threading.Event) -> Iterator[T]:

@@ -136,6 +136,9 @@ class Live:
             asked_s = time.monotonic()
             for packet in container.demux(tracks.all):
                 came_s = time.monotonic()
+                if self.address.host and came_s - asked_s >= self.timeout_s:
+                    # FFmpeg hands out what it had begun, and would wait as long once more.
+                    raise CameraError(self.camera, f"the connection was lost ({_NOTHING})")
                 waited = came_s - asked_s > _WAITED_S
                 if packet.stream is first and packet.dts is not None:
                     backlog.took(float(packet.dts * packet.time_base), came_s)
@@ -206,6 +209,7 @@ def device(kind: str) -> HWAccel | None:
     return None
 
 
+_NOTHING = "nothing came any more"
 _EMPTY = "it sent nothing and ended the connection"
 _SILENT = "no answer in time; is it switched on, and the address right?"
 
@@ -257,4 +261,4 @@ def _known(host: str) -> bool:
 
 def _reason(error: av.FFmpegError) -> str:
     silent = isinstance(error, (av.ExitError, TimeoutError))
-    return "nothing came any more" if silent else plain(error)
+    return _NOTHING if silent else plain(error)

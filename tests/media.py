@@ -31,6 +31,7 @@ def write_media(
     sound_hz: int = 16_000,
     layout: str = "mono",
     options: dict[str, str] | None = None,
+    pixels: str = "yuv420p",
 ) -> Path:
     """Write moving noise of (width, height) and a tone; None leaves picture or sound out."""
     with av.open(str(path), "w") as container:
@@ -39,7 +40,7 @@ def write_media(
         if video is not None and size is not None:
             assert isinstance(video, av.VideoStream)
             video.width, video.height = size
-            video.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+            video.pix_fmt = "yuvj420p" if codec == "mjpeg" else pixels
             for number in range(round(seconds * rate_hz)):
                 picture = av.VideoFrame.from_ndarray(_noise(size, number), "rgb24")
                 picture.pts, picture.time_base = number, Fraction(1, rate_hz)

@@ -1,19 +1,25 @@
 """What the benchmarks compute, and that they measure what runs."""
 
+import struct
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import linregress
 
 from benchmarks.ages import Span, closed_s
 from benchmarks.cameras import following
 from benchmarks.feeds import feeds, phase_s
+from benchmarks.hasty import for_ever
+from benchmarks.memory import Soak
 from benchmarks.node import dropped_share
 from benchmarks.processes import EndedError, Memory, running
 from streamer.clip import read_sound
 from streamer.config import Config
+from streamer.demo.rtp import packets
 from streamer.flow import AudioChunk
 from streamer.speech import Segmenter
 from tests.media import AS_CAMERAS_DO, CLIPS, needs_data, write_media
@@ -121,3 +127,27 @@ def test_a_benchmark_refuses_in_one_sentence(tmp_path: Path) -> None:
 def test_a_program_that_ends_too_soon_is_told_by_what_it_said() -> None:
     with running("benchmarks.no_such") as program, pytest.raises(EndedError, match="No module"):
         program.wait_for(lambda lines: len(lines) > 0)
+
+
+def test_slope_of_memory_is_that_of_least_squares() -> None:
+    noise = np.random.default_rng(0)
+    hours = np.arange(100) / 10
+    held = 200 + 0.3 * hours + noise.normal(0, 0.1, 100)
+    held[:10] += 50  # warming up
+    soak = Soak(hours.tolist(), hours.tolist(), held.tolist())
+    reference = linregress(hours[10:], held[10:])
+    assert soak.slope(soak.done) == pytest.approx((reference.slope, reference.stderr))
+
+
+def test_rounds_of_a_camera_go_on_in_number_and_clock(tmp_path: Path) -> None:
+    clip = write_media(tmp_path / "a.mov", sound="pcm_mulaw", sound_hz=8000, options=AS_CAMERAS_DO)
+    media = for_ever(packets(clip), 1.0, {0: 90_000, 1: 8000})
+    numbers: dict[int, list[int]] = {0: [], 1: []}
+    clocks: dict[int, list[int]] = {0: [], 1: []}
+    for packet in takewhile(lambda packet: packet.due_s < 3, media):
+        number, clock = struct.unpack_from(">HI", packet.data, 2)
+        numbers[packet.track].append(number)
+        clocks[packet.track].append(clock)
+    for track, rate_hz in ((0, 90_000), (1, 8000)):
+        assert set(np.diff(numbers[track]) & 0xFFFF) == {1}
+        assert (clocks[track][-1] - clocks[track][0]) % 2**32 == pytest.approx(3 * rate_hz, rel=0.1)

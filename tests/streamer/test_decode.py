@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -107,6 +108,37 @@ def test_sound_is_handed_on_by_tenths_of_a_second(tmp_path: Path) -> None:
     ends_s = chunks[-1].pts_s + len(chunks[-1].pcm) / 16_000
     assert sum(len(chunk.pcm) for chunk in chunks) / 16_000 == pytest.approx(ends_s, abs=0.05)
     assert ends_s == pytest.approx(1.0, abs=0.05)
+
+
+def test_a_picture_over_which_swscale_would_abort_is_skipped(tmp_path: Path) -> None:
+    path = tmp_path / "a.nut"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("rawvideo", rate=5)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 64, 3, "bayer_bggr8"
+        picture = av.VideoFrame(64, 3, "bayer_bggr8")
+        picture.pts, picture.time_base = 0, Fraction(1, 5)
+        container.mux(stream.encode(picture))
+    decoder, media = decoded(path, 0.4)
+    assert (decoder.fed, decoder.damaged, media) == (0, 1, [])
+
+
+def test_sound_of_a_few_hertz_does_not_fill_the_memory(tmp_path: Path) -> None:
+    path = write_media(tmp_path / "a.flac", size=None, sound="flac", sound_hz=10, seconds=2000)
+    decoder, media = decoded(path, 0.4)
+    assert (decoder.fed, media) == (0, [])
+    assert decoder.damaged > 0
+
+
+def test_a_small_file_that_claims_a_vast_picture_does_not_fill_the_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.gif"
+    write_media(path, codec="gif", sound=None, pixels="rgb8", rate_hz=5)
+    said = bytearray(path.read_bytes())
+    said[6:10] = (20_000).to_bytes(2, "little") * 2
+    path.write_bytes(said)
+    decoder, media = decoded(path, 0.4)
+    assert (decoder.fed, media) == (0, [])
+    assert decoder.damaged > 0
 
 
 @pytest.mark.parametrize(("level", "one_in"), [(Level.HALF, 2), (Level.QUARTER, 4)])

@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -17,6 +18,7 @@ from engines.labels import EMOTIONS
 from streamer.config import Config, Faces
 from streamer.demo import show
 from streamer.demo.broker import BrokerStartError, NoBrokerError, find_mosquitto, private_broker
+from streamer.demo.rtp import packets
 from streamer.demo.screen import DemoScreen
 from streamer.event import EmotionEvent, Transcript
 from tests.streamer.conftest import MakeEvent
@@ -125,3 +127,11 @@ def test_an_interrupt_ends_it_cleanly_on_a_terminal() -> None:
     assert code == 0
     assert b"credence replay FILE" in shown
     assert b"\x1b[?25h" in shown  # the cursor is back
+
+
+def test_a_clip_plays_round_after_round(talk: Path) -> None:
+    due_s = [packet.due_s for packet in packets(talk, rounds=4)]
+    steps_s = np.diff(due_s)
+    assert steps_s.min() > -1e-3  # the order within a round goes by the clock of each track
+    assert steps_s.max() < 0.15
+    assert due_s[-1] > 40

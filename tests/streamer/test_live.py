@@ -5,10 +5,12 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -373,3 +375,31 @@ def test_address_refuses(url: str) -> None:
     with pytest.raises(ValueError, match=r"^must ") as caught:
         Address.parse(url)
     assert "p@" not in str(caught.value)
+
+
+def test_a_packet_that_ffmpeg_hands_out_after_the_time_limit_ends_no_stall(
+    serve: MakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    camera = live(serve().url)
+    now_s, handed = 0.0, 0
+
+    class Stalled:
+        def __init__(self, container: av.container.InputContainer) -> None:
+            self.streams, self._container = container.streams, container
+
+        def demux(self, tracks: object) -> Iterator["av.Packet[av.stream.Stream]"]:
+            nonlocal now_s, handed
+            for packet in self._container.demux(tracks):
+                now_s, handed = now_s + camera.timeout_s * (handed == 5), handed + 1
+                yield packet
+
+    @contextmanager
+    def opened(_camera: Live) -> Iterator[Stalled]:
+        with av.open(camera.address.url, options=camera.address.options(3.0)) as container:
+            yield Stalled(container)
+
+    monkeypatch.setattr(Live, "_opened", opened)
+    monkeypatch.setattr("streamer.live.time", SimpleNamespace(monotonic=lambda: now_s))
+    with pytest.raises(CameraError, match="nothing came any more"):
+        list(camera.read(threading.Event()))
+    assert handed == 6
