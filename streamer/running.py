@@ -182,6 +182,8 @@ class Running:
                 finally:
                     watch.cancel()
         except TimeoutError:
+            if not self._stopping.is_set():
+                raise
             log.warning(f"camera {self.name}: its last events were given up")
         finally:
             self._handover = self._limit = None
