@@ -11,7 +11,6 @@ import structlog
 
 from streamer.announce import Announcer
 from streamer.config import Camera
-from streamer.decode import Sampling
 from streamer.faces import Finder, Haar
 from streamer.flow import AudioChunk, Epoch, Media, Notice
 from streamer.handover import Handover
@@ -22,6 +21,7 @@ from streamer.metrics import CameraMetrics
 from streamer.presence import Presence
 from streamer.pulse import STALL_S, Pulse, Stall
 from streamer.reconnect import Reconnector, camera_backoff
+from streamer.sampling import Sampling
 from streamer.shedding import Relief
 from streamer.sinks.fanout import Sinks
 from streamer.sinks.jsonl import OutputError

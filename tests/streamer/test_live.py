@@ -18,10 +18,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from streamer.addresses import Address
-from streamer.decode import Sampling
 from streamer.flow import AudioChunk, Epoch, Media, Notice, VideoFrame
 from streamer.live import CameraError, Live, device
 from streamer.picture import PictureWatch
+from streamer.sampling import Sampling
 from tests.media import AS_CAMERAS_DO, write_media
 from tests.rtsp import RtspServer
 from tests.streamer.broker import free_port
