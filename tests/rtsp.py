@@ -93,6 +93,7 @@ class _Session(Session):
 
     def close(self) -> None:
         super().close()
+        self.writer.transport.abort()  # who has stopped reading would keep it open
         for pair in self._sockets.values():
             for s in pair:
                 s.close()
