@@ -98,6 +98,8 @@ class Live:
                     log.info(f"camera {self.camera}: a clock was set, or drifts; times begin anew")
                     media = chain(decoder.renew(), media)
                 for item in media:
+                    if isinstance(item, Epoch):
+                        watch = self.watch()  # which goes by the epoch's clock
                     if isinstance(item, VideoFrame) and (notice := watch.look(item)):
                         yield notice
                     if isinstance(item, Epoch) or item.pts_s >= 0:  # before is no place
