@@ -29,7 +29,6 @@ from engines.verdict import Judgement
 from streamer.addresses import Address
 from streamer.clip import make_clip
 from streamer.config import Config, Faces
-from streamer.decode import Sampling
 from streamer.demo.rtp import Packet, describe, packets
 from streamer.demo.rtsp import serving
 from streamer.ensemble import Panel, open_ensemble
@@ -38,6 +37,7 @@ from streamer.flow import AudioChunk, Recognised
 from streamer.handover import Handover
 from streamer.live import Live
 from streamer.recognise import recognise
+from streamer.sampling import Sampling
 from streamer.skew import LEAST_SHARED, shared
 from streamer.source import Recording
 from streamer.speech import cut_speech

@@ -8,8 +8,8 @@ from typing import Final, Literal
 
 State = Literal["connecting", "streaming", "stalled", "backing_off", "disabled", "ended"]
 """`stalled`: picture, sound or both have stopped coming over a connection that stands.
-`backing_off`: it was lost, or could not be reached, and is tried again. `ended`: a file has, or the
-node ends."""
+`backing_off`: it was lost, or could not be reached, and is tried again. `ended`: a file has, the
+node ends, or what ran ends as the camera is changed or disabled."""
 
 FOLLOWS: Final[Mapping[State | None, frozenset[State]]] = MappingProxyType(
     {

@@ -1,25 +1,21 @@
-"""Packets of an opened stream → pictures and sound: decoding, sampling, resampling. Blocking."""
+"""Packets of an opened stream → pictures and sound on one clock. Blocking."""
 
-import math
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import av
-import numpy as np
-import numpy.typing as npt
 import structlog
 from av.container import InputContainer
 from av.stream import Disposition, Stream
-from av.video.reformatter import ColorRange
 
 from engines.window import SAMPLE_RATE_HZ
 from streamer.clock import Clock
-from streamer.flow import AudioChunk, Epoch, Media, Unseen, VideoFrame
+from streamer.flow import AudioChunk, Epoch, Media, VideoFrame
 from streamer.resample import Sound
-from streamer.shedding import Relief
+from streamer.sampling import Pictures, Sampling
 
 log = structlog.get_logger()
 
@@ -28,24 +24,10 @@ T = TypeVar("T")
 _DENSE = 8
 """Frames per sampled picture of which those that no other refers to are not decoded: encoders put
 up to three of them in a row."""
-_LUMA_FIRST = ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "nv12", "gray")
-"""Pixel formats with a plane of luma of eight bits."""
 _MOST_PX = "67108864"
 """Of a picture, twice 8K: a kilobyte may claim to hold one that fills the memory."""
 _LEAST_HZ = 1000
 """Sound of a lower rate is none, and a packet of it would fill the memory once it is resampled."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """Which pictures are taken from a stream."""
-
-    every_s: float
-    """Distance of the sampled pictures."""
-    small_px: int
-    """The longer side of the pictures in which faces are looked for."""
-    relief: Relief | None = None
-    """What is left out where the machine falls behind; None leaves out nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +162,7 @@ class Decoder:
         yield self._epoch(clock)
 
     def _epoch(self, clock: Clock) -> Epoch:
-        self._pictures, self._sound = _Pictures(self._sampling, self._rate_hz), Sound()
+        self._pictures, self._sound = Pictures(self._sampling, self._rate_hz), Sound()
         return self._begin(clock.epoch, clock.passed_s)
 
 
@@ -233,63 +215,6 @@ class _Thinning:
         if dense != self._dense:
             self._dense = dense
             self._codec.skip_frame = "NONREF" if dense else "DEFAULT"
-
-
-class _Pictures:
-    """Decoded frames → the first picture in each step of the sampling grid."""
-
-    def __init__(self, wanted: Sampling, rate_hz: float) -> None:
-        self._every_s, self._small_px = wanted.every_s, wanted.small_px
-        self._relief = wanted.relief
-        self._period_s = 1 / rate_hz
-        self._step = self._taken = -1
-        self._last_s = -self._period_s
-
-    def feed(self, frame: av.VideoFrame, at_s: float | None) -> Iterator[VideoFrame | Unseen]:
-        """Yield the picture, or that it is left out; nothing between two steps.
-
-        ``at_s`` is its time; None is a period after the last one's.
-        """
-        pts_s = self._last_s = self._last_s + self._period_s if at_s is None else at_s
-        step = math.floor(pts_s / self._every_s + 1e-6)
-        if step <= self._step:
-            return
-        self._step = step
-        if self._relief and step < self._taken + self._relief.one_in:
-            self._relief.thinned()
-            yield Unseen(pts_s)
-            return
-        self._taken = step
-        turns = round(frame.rotation / 90) % 4
-        grey, limited = _luma(frame)
-        shrink = min(1.0, self._small_px / max(frame.width, frame.height))
-        small = frame.to_ndarray(
-            format="bgr24",
-            width=max(1, round(frame.width * shrink)),
-            height=max(1, round(frame.height * shrink)),
-            interpolation="AREA",
-        )
-        yield VideoFrame(pts_s, _turned(grey, turns), _turned(small, turns), limited)
-
-    def skip(self, pts_s: float) -> Iterator[Unseen]:
-        """Go on in time without a picture."""
-        if (step := math.floor(pts_s / self._every_s + 1e-6)) > self._step:
-            self._step = step
-            yield Unseen(pts_s)
-
-
-def _turned(picture: npt.NDArray[Any], turns: int) -> npt.NDArray[np.uint8]:
-    return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
-
-
-def _luma(frame: av.VideoFrame) -> tuple[npt.NDArray[np.uint8], bool]:
-    """Return the luma of a picture (H, W), and whether its range is limited."""
-    plane = frame.planes[0]
-    if frame.format.name not in _LUMA_FIRST or plane.line_size < 0:  # below 0 stands on its head
-        return frame.to_ndarray(format="gray").astype(np.uint8), False
-    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-    full = frame.format.name.startswith(("yuvj", "gray")) or frame.color_range == ColorRange.JPEG
-    return rows[: frame.height, : frame.width], not full
 
 
 def _seen(video: av.VideoStream | None) -> str:

@@ -31,9 +31,9 @@ def returned(address: Address, stop: threading.Event) -> Iterator[None]:
 
 
 def _there(address: Address) -> bool:
-    if not address.host:
-        return Path(address.url).exists()
     try:
+        if not address.host:
+            return Path(address.url).exists()
         socket.create_connection((address.host, address.port), _PATIENCE_S).close()
     except (OSError, UnicodeError):
         return False

@@ -23,10 +23,11 @@ from engines.errors import CredenceError
 from streamer.addresses import Address
 from streamer.arrivals import Arrivals
 from streamer.backlog import Backlog, Skipping
-from streamer.decode import Decoder, Sampling, Tracks, find_tracks, paced, plain
+from streamer.decode import Decoder, Tracks, find_tracks, paced, plain
 from streamer.flow import Epoch, Media, Notice, VideoFrame
 from streamer.picture import PictureWatch
 from streamer.pulse import Pulse
+from streamer.sampling import Sampling
 from streamer.shedding import Relief
 from streamer.threads import give_way
 
@@ -97,6 +98,8 @@ class Live:
                     log.info(f"camera {self.camera}: a clock was set, or drifts; times begin anew")
                     media = chain(decoder.renew(), media)
                 for item in media:
+                    if isinstance(item, Epoch):
+                        watch = self.watch()  # which goes by the epoch's clock
                     if isinstance(item, VideoFrame) and (notice := watch.look(item)):
                         yield notice
                     if isinstance(item, Epoch) or item.pts_s >= 0:  # before is no place

@@ -6,9 +6,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TextIO, cast
 
 import structlog
 
@@ -36,8 +36,23 @@ def log_to_stderr(level: int = logging.INFO) -> None:
             Bounded(lambda *said: without_credentials(render(*said))),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(cast(TextIO, _Lossy(sys.stderr))),
     )
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class _Lossy:
+    """A file that ends nobody who writes: a terminal may be closed, and who reads a pipe may go."""
+
+    file: TextIO
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self.file.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self.file.flush()
 
 
 @dataclass(slots=True)

@@ -203,6 +203,9 @@ class CameraMetrics:
     skew_s: float | None = None
     """How much later its sound comes than its pictures of the same time, where that is known."""
     _came: bool = False
+    # Held, as the reader of a removed camera may count once more: that must not bring it back.
+    _dropped: dict[Reason, Counter] = field(init=False, repr=False)
+    _shed: dict[Shed, Counter] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         # From 0, so that Prometheus sees the first of each.
@@ -211,10 +214,8 @@ class CameraMetrics:
             self._all.state.labels(self.name, state).set(state == self.state)
         self._all.reconnects.labels(self.name)
         self.heard(None)
-        for reason in get_args(Reason):
-            self._all.dropped.labels(self.name, reason)
-        for shed in get_args(Shed):
-            self._all.shed.labels(self.name, shed)
+        self._dropped = {why: self._all.dropped.labels(self.name, why) for why in get_args(Reason)}
+        self._shed = {why: self._all.shed.labels(self.name, why) for why in get_args(Shed)}
         self._all.age.labels(self.name)
         for kind in ("speech", "ambient"):
             self._all.windows.labels(self.name, kind)
@@ -237,11 +238,11 @@ class CameraMetrics:
 
     def dropped(self, reason: Reason = "overload") -> None:
         """A picture or a piece of sound was not looked at."""
-        self._all.dropped.labels(self.name, reason).inc()
+        self._dropped[reason].inc()
 
     def shed(self, reason: Shed) -> None:
         """Something was left out, so that no media has to be dropped."""
-        self._all.shed.labels(self.name, reason).inc()
+        self._shed[reason].inc()
 
     def heard(self, skew_s: float | None) -> None:
         """Sound has come, so much later than pictures of the same time; None if not known."""

@@ -10,12 +10,12 @@ from aiomqtt import ProtocolVersion
 
 from streamer.broker import Broker, Client
 from streamer.config import Camera
-from streamer.decode import Sampling
 from streamer.flow import AudioChunk, Epoch, Media, Notice, VideoFrame
 from streamer.handover import Handover
 from streamer.link import plain_reason
 from streamer.live import CameraError, Live
 from streamer.narrator import Model, UnansweredError
+from streamer.sampling import Sampling
 from streamer.sinks.store_file import StoreError, StoreFile
 
 PATIENCE_S = 8.0

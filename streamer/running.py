@@ -11,7 +11,6 @@ import structlog
 
 from streamer.announce import Announcer
 from streamer.config import Camera
-from streamer.decode import Sampling
 from streamer.faces import Finder, Haar
 from streamer.flow import AudioChunk, Epoch, Media, Notice
 from streamer.handover import Handover
@@ -22,6 +21,7 @@ from streamer.metrics import CameraMetrics
 from streamer.presence import Presence
 from streamer.pulse import STALL_S, Pulse, Stall
 from streamer.reconnect import Reconnector, camera_backoff
+from streamer.sampling import Sampling
 from streamer.shedding import Relief
 from streamer.sinks.fanout import Sinks
 from streamer.sinks.jsonl import OutputError
@@ -157,42 +157,52 @@ class Running:
         """One connection, from the first packet to the loss of the last."""
         lost: list[CameraError] = []
         pulse, self._stall = Pulse(self._stall_s), None
-        dropping = Handover[Media | Notice](
+        reading = self._reading(pulse)
+        try:
+            async with reading as self._handover, asyncio.timeout(None) as self._limit:
+                if not self._stopping.is_set():
+                    await self._judged(reading, pulse, lost)
+        except TimeoutError:
+            if not self._stopping.is_set():
+                raise
+            log.warning(f"camera {self.name}: its last events were given up")
+        finally:
+            self._handover = self._limit = None
+            self._relief.gone()
+            if reading.dropped:
+                said = f"camera {self.name}: media was dropped"
+                log.warning(said, items=reading.dropped, of=reading.handed)
+        if lost:
+            raise lost.pop()  # what it is raised from would keep it, and all that it saw, alive
+        if self._address.ends and not self._stopping.is_set():
+            log.info(f"camera {self.name}: the file has ended")
+
+    def _reading(self, pulse: Pulse) -> Handover[Media | Notice]:
+        return Handover[Media | Notice](
             partial(self._source.read, pulse=pulse),
             name=self.name,
             longest_s=_LONGEST_S,
             droppable=lambda item: not isinstance(item, Epoch | Notice),
             drops=self._metrics.dropped,
         )
+
+    async def _judged(
+        self, handover: Handover[Media | Notice], pulse: Pulse, lost: list[CameraError]
+    ) -> None:
+        """Judge what comes to its end, and watch meanwhile whether it does."""
+        name = f"watch {self.name}"
+        watch = asyncio.create_task(self._watch(pulse, handover, lost), name=name)
         try:
-            async with dropping as self._handover, asyncio.timeout(None) as self._limit:
-                if self._stopping.is_set():
-                    return
-                watch = asyncio.create_task(self._watch(pulse, self._handover, lost))
-                media = self._until_lost(self._handover, lost)
-                try:
-                    await self._judging.publish(
-                        media,
-                        self._judge.finder,
-                        self._announcer,
-                        self._judge.worker,
-                        self._sinks,
-                        self._relief,
-                    )
-                finally:
-                    watch.cancel()
-        except TimeoutError:
-            log.warning(f"camera {self.name}: its last events were given up")
+            await self._judging.publish(
+                self._until_lost(handover, lost),
+                self._judge.finder,
+                self._announcer,
+                self._judge.worker,
+                self._sinks,
+                self._relief,
+            )
         finally:
-            self._handover = self._limit = None
-            self._relief.gone()
-            if dropping.dropped:
-                said = f"camera {self.name}: media was dropped"
-                log.warning(said, items=dropping.dropped, of=dropping.handed)
-        if lost:
-            raise lost.pop()  # what it is raised from would keep it, and all that it saw, alive
-        if self._address.ends and not self._stopping.is_set():
-            log.info(f"camera {self.name}: the file has ended")
+            watch.cancel()
 
     async def _until_lost(
         self, handover: Handover[Media | Notice], lost: list[CameraError]

@@ -109,7 +109,7 @@ class Ladder:
 class Shedding:
     """How far behind a node is, and how much it leaves out.
 
-    A node is as late as half of its cameras at least are: one alone may have a poor network, but
+    A node is as late as half of its cameras at least are: one of three may have a poor network, but
     processors and judges are shared.
     """
 

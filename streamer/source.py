@@ -13,8 +13,9 @@ from av.container import InputContainer
 from engines.errors import CredenceError
 from engines.manifest import sha256
 from streamer.addresses import is_address
-from streamer.decode import Decoder, Sampling, find_tracks, paced, plain
+from streamer.decode import Decoder, find_tracks, paced, plain
 from streamer.flow import Epoch, Media
+from streamer.sampling import Sampling
 from streamer.times import utc
 
 log = structlog.get_logger()

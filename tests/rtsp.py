@@ -59,6 +59,10 @@ class RtspServer:
 
         async def drop() -> None:
             if self._server:
+                for listener in self._server.sockets:
+                    self._loop.remove_reader(listener.fileno())
+                await asyncio.sleep(0)  # asyncio would leak whom it has let in while it closes
+                await asyncio.sleep(0)
                 self._server.close()
             # All, as somebody may be about to be let in.
             while tasks := asyncio.all_tasks() - {asyncio.current_task()}:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -13,6 +12,7 @@ from streamer.broker import IN_FLIGHT, Broker, Client, RefusedError
 from streamer.event import EmotionEvent
 from streamer.link import Link, backoff
 from streamer.sinks.home_assistant import HomeAssistant, TrustedEvent
+from streamer.sinks.inbox import Command, Inbox
 from streamer.sinks.newest import Newest
 from streamer.sinks.outbox import Letter, MemoryOutbox, Outbox
 from streamer.spoken import Spoken
@@ -34,18 +34,8 @@ _ONLINE: Final = b"online"
 _OFFLINE: Final = b"offline"
 _ON_THEIR_WAY: Final = 4 * IN_FLIGHT
 """Events that are taken from the outbox and not yet acknowledged."""
-_COMMANDS: Final = 16
-"""So many commands wait; more are dropped."""
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """What somebody told the node."""
-
-    topic: str
-    payload: bytes
 
 
 class MqttSink:
@@ -76,7 +66,7 @@ class MqttSink:
         self._unsaid: dict[str, None] = {}
         self._told_home: dict[str, int] = {}
         self._partials: dict[str, Spoken] = {}
-        self._commands: dict[str, asyncio.Queue[Command]] = {}
+        self._inbox = Inbox()
         self._once = Newest()
         self._something_to_say = asyncio.Event()
         self._closing = False
@@ -165,8 +155,7 @@ class MqttSink:
 
         A level may be `+`, which is any.
         """
-        topic = self.broker.topic(self._node, *levels)
-        return self._commands.setdefault(topic, asyncio.Queue(_COMMANDS))
+        return self._inbox.of(self.broker.topic(self._node, *levels))
 
     def once(self, payload: bytes, of: Topic, *levels: str) -> None:
         """Publish JSON once on a topic of this node. Only the newest wait for a broker."""
@@ -198,7 +187,7 @@ class MqttSink:
             watch.cancel()
 
     async def _listen(self, client: Client) -> None:
-        for topic in (*self._commands, *(self._home.filters if self._home else ())):
+        for topic in (*self._inbox.topics, *(self._home.filters if self._home else ())):
             try:
                 await client.listen(topic)
             except RefusedError as error:
@@ -211,19 +200,12 @@ class MqttSink:
         """
         async for message in client.messages:
             topic = str(message.topic)
-            if commands := next(filter(message.topic.matches, self._commands), None):
-                self._take_command(self._commands[commands], message)
-            elif topic != self._availability and self._home:
+            if self._inbox.take(message):
+                continue
+            if topic != self._availability and self._home:
                 self._announce(self._home.answer(topic, message.payload, message.retain))
             elif message.payload == _OFFLINE and not self._closing:
                 await client.send(self._availability, _ONLINE, AVAILABILITY.delivery)
-
-    def _take_command(self, commands: "asyncio.Queue[Command]", message: aiomqtt.Message) -> None:
-        # A retained one would be obeyed again after each connection.
-        if message.retain or commands.full() or not isinstance(message.payload, bytes):
-            log.warning("a command by the broker was ignored", retained=message.retain)
-        else:
-            commands.put_nowait(Command(str(message.topic), message.payload))
 
     async def _send_events(self, client: Client) -> None:
         """Keep events in flight until the sink is closed and all are acknowledged."""

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
@@ -12,7 +13,7 @@ import structlog
 
 from engines.errors import CredenceError
 from streamer.sinks.outbox import Letter
-from streamer.sinks.sqlite_file import DAMAGED, DamagedError, code, make, move_aside
+from streamer.sinks.sqlite_file import DamagedError, code, connected, make, move_aside
 
 _VERSION: Final = 1
 _SCHEMA: Final = """
@@ -93,7 +94,7 @@ class SpoolStore:
 
     def __init__(self, path: Path, bounds: Bounds) -> None:
         self.path, self._bounds = path, bounds
-        self._db = _connected(path)
+        self._db = connected(path, 0, partial(_prepare, path))
         row = self._db.execute(_FOUND).fetchone()
         self.bytes: int = row[0]
         self.waiting: int = row[1]
@@ -194,26 +195,11 @@ class SpoolStore:
         self._next[_ANY_CAMERA] = beyond
 
 
-def _connected(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
-    try:
-        db.execute("PRAGMA locking_mode = EXCLUSIVE")
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("BEGIN EXCLUSIVE")  # from here on the file is ours
-        db.execute("COMMIT")
-        _check(db, path)
-    except sqlite3.Error as error:
-        db.close()
-        if code(error) in DAMAGED:
-            raise DamagedError(str(error)) from error
-        raise
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _check(db: sqlite3.Connection, path: Path) -> None:
+def _prepare(path: Path, db: sqlite3.Connection) -> None:
+    db.execute("PRAGMA locking_mode = EXCLUSIVE")
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("BEGIN EXCLUSIVE")  # from here on the file is ours
+    db.execute("COMMIT")
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version > _VERSION:
         raise SpoolError(path, "it is a later version's", "name another spool.folder")

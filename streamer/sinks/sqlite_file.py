@@ -1,6 +1,7 @@
 """What files of SQLite have in common: they are private, and moved aside where they are damaged."""
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,27 @@ DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_
 
 class DamagedError(Exception):
     """The file is none of SQLite's, or no whole one."""
+
+
+def connected(
+    path: Path, patience_s: float, prepare: Callable[[sqlite3.Connection], None]
+) -> sqlite3.Connection:
+    """Open a file for any thread, and have it prepared and checked. Raises DamagedError.
+
+    Who else writes it is waited for so long; transactions are the caller's.
+    """
+    db = sqlite3.connect(path, patience_s, isolation_level=None, check_same_thread=False)
+    try:
+        prepare(db)
+    except sqlite3.Error as error:
+        db.close()
+        if code(error) in DAMAGED:
+            raise DamagedError(str(error)) from error
+        raise
+    except BaseException:
+        db.close()
+        raise
+    return db
 
 
 def make(path: Path) -> None:

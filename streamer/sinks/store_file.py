@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from errno import EACCES, ENOTDIR
+from functools import partial
 from os import W_OK, X_OK, access, strerror
 from pathlib import Path
 from typing import Final, Self
@@ -15,7 +16,7 @@ import structlog
 from engines.errors import CredenceError
 from streamer.event import EmotionEvent
 from streamer.sinks.packing import dictionary, pack
-from streamer.sinks.sqlite_file import DAMAGED, DamagedError, code, make, move_aside
+from streamer.sinks.sqlite_file import DamagedError, code, connected, make, move_aside
 
 _VERSION: Final = 1
 # `number` is when an event was stored, in microseconds since 1970, and counts up: the oldest are
@@ -91,7 +92,7 @@ class StoreFile:
 
     def __init__(self, path: Path, keep: Keep, *, thorough: bool = False) -> None:
         self.path, self._keep = path, keep
-        self._db = _connected(path, thorough=thorough)
+        self._db = connected(path, _PATIENCE_S, partial(_prepare, path, thorough))
         self._file = _identity(path)
         self._dictionary: bytes | None = None
 
@@ -196,26 +197,11 @@ def _refusal(path: Path, error: Exception) -> StoreError:
     return StoreError(path, f"no events can be stored there ({problem}); {remedy}", passing=passing)
 
 
-def _connected(path: Path, *, thorough: bool) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None, check_same_thread=False)
-    try:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")  # a power cut may take the last second
-        db.execute("PRAGMA secure_delete = ON")  # what is past its time is gone from the disk
-        db.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
-        _check(db, path, thorough=thorough)
-    except sqlite3.Error as error:
-        db.close()
-        if code(error) in DAMAGED:
-            raise DamagedError(str(error)) from error
-        raise
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _check(db: sqlite3.Connection, path: Path, *, thorough: bool) -> None:
+def _prepare(path: Path, thorough: bool, db: sqlite3.Connection) -> None:
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = NORMAL")  # a power cut may take the last second
+    db.execute("PRAGMA secure_delete = ON")  # what is past its time is gone from the disk
+    db.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version > _VERSION:
         raise StoreError(path, "the store is a later version's; name another store.path")

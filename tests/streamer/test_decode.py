@@ -9,9 +9,10 @@ import av
 import numpy as np
 import pytest
 
-from streamer.decode import Decoder, Sampling, find_tracks
+from streamer.decode import Decoder, find_tracks
 from streamer.flow import AudioChunk, Epoch, Media, Unseen, VideoFrame
 from streamer.metrics import Metrics
+from streamer.sampling import Sampling
 from streamer.shedding import Level, Relief, Shedding
 from tests.media import write_media
 

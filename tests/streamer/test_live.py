@@ -18,10 +18,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from streamer.addresses import Address
-from streamer.decode import Sampling
 from streamer.flow import AudioChunk, Epoch, Media, Notice, VideoFrame
 from streamer.live import CameraError, Live, device
 from streamer.picture import PictureWatch
+from streamer.sampling import Sampling
 from tests.media import AS_CAMERAS_DO, write_media
 from tests.rtsp import RtspServer
 from tests.streamer.broker import free_port
@@ -282,6 +282,24 @@ def test_a_machines_clock_that_is_set_begins_a_new_epoch(
     for times_s in sound:
         assert times_s[0] == pytest.approx(0.0, abs=0.15)
         assert np.diff(times_s) == pytest.approx(0.1, abs=0.06)
+
+
+def test_a_black_picture_stays_black_in_a_new_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_by_s = 0.0
+    monkeypatch.setattr("streamer.arrivals.time.time", lambda: time.monotonic() + set_by_s)
+    camera = replace(
+        live("lavfi:color=black:size=64x48:rate=25"), watch=lambda: PictureWatch(black_after_s=0.7)
+    )
+    said: list[list[str]] = []
+    for item in camera.read(threading.Event()):
+        if isinstance(item, Epoch):
+            said.append([])
+        elif isinstance(item, Notice):
+            said[-1].append(item.sentence.partition(";")[0])
+            set_by_s = -3600.0
+        elif isinstance(item, VideoFrame) and len(said) == 2 and item.pts_s > 1.3:
+            break
+    assert said == [["the picture is black"]] * 2
 
 
 def test_lavfi_that_is_none() -> None:

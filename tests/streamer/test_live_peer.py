@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from streamer.addresses import Address
-from streamer.decode import Sampling
 from streamer.flow import AudioChunk, Epoch, VideoFrame
 from streamer.live import Live
+from streamer.sampling import Sampling
 
 PYTHON = "/usr/bin/python3"
 SERVER = """

@@ -13,12 +13,12 @@ import pytest
 from streamer.addresses import Address
 from streamer.clip import make_clip
 from streamer.config import Vad, Windows
-from streamer.decode import Sampling
 from streamer.demo.rtp import Packet
 from streamer.faces import Place, find_faces
 from streamer.flow import AudioChunk, Epoch, Media, Notice, VideoFrame, Window
 from streamer.handover import Handover
 from streamer.live import CameraError, Live
+from streamer.sampling import Sampling
 from streamer.speech import cut_speech
 from streamer.windows import cut_windows
 from streamer.worker import Worker

@@ -83,6 +83,18 @@ def test_a_camera_is_in_one_state_and_up_while_any_media_comes() -> None:
         assert reading.total("credence_camera_up", camera="door") == online
 
 
+def test_a_removed_camera_stays_away_though_its_reader_counts_on() -> None:
+    door = (metrics := Metrics(["door", "attic"])).cameras["door"]
+    metrics.remove("door")
+    door.dropped("undecoded")
+    door.shed("sampling")
+    assert b"attic" in metrics.page()
+    assert b"door" not in metrics.page()
+    metrics.add("door")
+    metrics.cameras["door"].dropped()
+    assert metrics.reading().total("credence_media_dropped_total", camera="door") == 1
+
+
 def test_ages_are_kept_of_the_last_events_alone(make_event: MakeEvent) -> None:
     door, event = Metrics(["door"]).cameras["door"], make_event()
     for number in range(RECENT + 10):

@@ -54,6 +54,22 @@ def test_wedged_cameras_hold_up_neither_the_others_nor_the_end(
     assert numbers
 
 
+def test_who_reads_the_log_may_go(servers: list[RtspServer], tmp_path: Path) -> None:
+    out = tmp_path / "events.jsonl"
+    config = configured(tmp_path, {"well": servers[0].url})
+    with credence("run", config, "--output", out) as process:
+        until(process, "camera well: online")
+        assert process.stderr is not None
+        process.stderr.close()
+        process.send_signal(signal.SIGHUP)  # what came of it goes to the log
+        before = out.stat().st_size
+        while out.stat().st_size == before:
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+
+
 def test_the_next_signal_ends_it_at_once(silent: str, tmp_path: Path) -> None:
     config = configured(tmp_path, {"silent": silent}, f"mqtt://127.0.0.1:{free_port()}", "credence")
     with credence("run", config) as process:

@@ -1,7 +1,9 @@
 """Cameras that stop sending picture, sound or both, and come back: states, statuses, metrics."""
 
 import asyncio
+import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -177,14 +179,23 @@ def test_a_door_that_stands_open_is_no_news(server: RtspServer) -> None:
     assert list(returned(Address.parse(server.url), stop)) == []
 
 
-@pytest.mark.parametrize("url", ["rtsp://no-such-host.invalid/x", "webcam:99", "lavfi:sine"])
+@pytest.mark.parametrize(
+    "url", ["rtsp://no-such-host.invalid/x", "webcam:99", "lavfi:sine", f"lavfi:{'s' * 300}"]
+)
 def test_what_never_comes_is_no_news(url: str) -> None:
     stop = threading.Event()
     threading.Timer(0.6, stop.set).start()
     assert list(returned(Address.parse(url), stop)) == []
 
 
-def test_knocking_asks_for_nothing() -> None:
-    address = Address.parse(f"rtsp://admin:s3cret@127.0.0.1:{free_port()}/x")
-    assert address.port > 0
-    assert Address.parse("rtsp://h/x").port == 554
+def test_knocking_sends_nothing() -> None:
+    port = free_port()
+    found = returned(Address.parse(f"rtsp://admin:s3cret@127.0.0.1:{port}/x"), threading.Event())
+    knocking = threading.Thread(target=list, args=(found,))
+    knocking.start()
+    time.sleep(0.6)  # the door is shut at first
+    with socket.create_server(("127.0.0.1", port)) as door:
+        caller, _ = door.accept()
+        with caller:
+            assert caller.recv(1) == b""
+    knocking.join()
