@@ -161,7 +161,7 @@ def _cited(given: Window, named: dict[str, Clue]) -> Iterator[tuple[str, list[Wi
             if (moment := named.get("face.moment")) and moment.value >= TELLING:
                 yield "face, stretch of time", _without_pictures(given, moment)
         case VoiceWindow():
-            if (moment := named.get("voice.moment")) and moment.value >= TELLING:
+            if moment := named.get("voice.moment"):
                 yield "voice, stretch of time", _without_sound(given, moment)
         case TextWindow():
             words = [clue for name, clue in named.items() if name.startswith("text.word.")]
@@ -186,10 +186,11 @@ def _without_pictures(given: FaceWindow, moment: Clue) -> list[Window | None]:
 
 
 def _without_sound(given: VoiceWindow, moment: Clue) -> list[Window | None]:
-    """Cut out the cited stretch, then every other one of its length that does not touch it."""
+    """Cut out the cited stretch, then those of its length one after another to both sides."""
     start = round((moment.start_s - given.start_s) * SAMPLE_RATE_HZ)
     length = round((moment.end_s - moment.start_s) * SAMPLE_RATE_HZ)
-    others = [n for n in range(0, len(given.pcm) - length + 1, length) if abs(n - start) >= length]
+    before = range(start - length, -1, -length)
+    others = [*before, *range(start + length, len(given.pcm) - length + 1, length)]
     masked: list[Window | None] = []
     for at in (start, *others):
         masked.append(replace(given, pcm=np.delete(given.pcm, slice(at, at + length))))
