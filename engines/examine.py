@@ -96,6 +96,8 @@ def _of_face(window: FaceWindow, answer: Answer, covered_bands: Sequence[Opinion
         found.append(replace(clue, start_s=at_s, end_s=at_s))
     if window.turns is not None and len(window.turns) > 1:
         found.append(_clue("face.turning", float(window.turns.std()), "eye distances", window))
+    if window.mouths is not None:
+        found.append(_clue("face.mouth", float(np.median(window.mouths)), "eye distances", window))
     if window.sizes_px is not None and len(window.sizes_px) > 1:
         nearer = 100 * (float(window.sizes_px[-1]) / float(window.sizes_px[0]) - 1)
         found.append(_clue("face.nearing", nearer, "%", window))

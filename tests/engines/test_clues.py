@@ -25,7 +25,8 @@ SPAN_S = (1.0, 3.0)
 def face(count: int) -> FaceWindow:
     crops = np.random.default_rng(0).integers(0, 256, (count, 48, 48), dtype=np.uint8)
     sizes = np.linspace(100, 110, count, dtype=np.float32)
-    return FaceWindow(*SPAN_S, crops, sizes, np.linspace(-0.1, 0.1, count, dtype=np.float32))
+    turns = np.linspace(-0.1, 0.1, count, dtype=np.float32)
+    return FaceWindow(*SPAN_S, crops, sizes, turns, np.linspace(0.7, 0.9, count, dtype=np.float32))
 
 
 def by_id(found: list[Clue]) -> dict[str, Clue]:
@@ -53,6 +54,7 @@ def test_a_face_says_what_leads_when_and_where() -> None:
     assert found["face.upper"].value == 0
     assert 0 < found["face.middle"].value < found["face.lower"].value
     assert found["face.nearing"].value == pytest.approx(10, abs=1e-3)
+    assert found["face.mouth"].value == pytest.approx(0.8, abs=1e-3)
 
 
 def test_a_band_is_covered_by_the_mean_alone() -> None:
