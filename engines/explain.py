@@ -20,8 +20,8 @@ from engines.verdict import MODALITIES, Verdict
 
 TELLING: Final = 0.05
 """A part without which so much less is believed is worth a word."""
-_SURE: Final = 0.4
-"""A voice that is less probably of any one emotion may sound so; such words tell little."""
+SURE: Final = 0.4
+"""A voice, or words, less probably of any one emotion tell little."""
 _LONG: Final = 160
 """More letters than these about a face and a voice make two sentences."""
 _OFTEN: Final = 20.0
@@ -29,7 +29,7 @@ _OFTEN: Final = 20.0
 _CHANGED: Final = 0.15
 _DISAGREE: Final = 0.3
 _OPEN: Final = 0.5
-_LEADING: Final = {"face": "face.expression", "voice": "voice.sound", "text": "text.words"}
+LEADING: Final = {"face": "face.expression", "voice": "voice.sound", "text": "text.words"}
 """The clue that says which emotion a modality is about."""
 
 
@@ -83,21 +83,25 @@ class _Writer:
         yield self._trust(verdict.emotion, verdict.reason.value)
 
     def _seen_and_heard(self) -> Iterator[str]:
-        leading = self._leading("face", "voice")
-        same = len(leading) == 2 and len(set(leading.values())) == 1
-        face, voice = self._face(), self._voice(too=same)
-        if face and voice and len(face) + len(voice) <= _LONG:
+        leading = self._leading("face", "voice", least=SURE)
+        both, same = len(leading) == 2, len(set(leading.values())) == 1
+        face, voice = self._face(), self._voice(too=both and same)
+        if both and len(face) + len(voice) <= _LONG:
             yield self._phrases["join same" if same else "join other"].format(face, voice)
             return
         if face:
             yield face
         if voice:
-            other = face and not same
-            yield self._phrases["join other long"].format(voice) if other else voice
+            yield self._phrases["join other long"].format(voice) if both and not same else voice
 
-    def _leading(self, *kinds: str) -> dict[str, Emotion | None]:
-        """Return the emotion that each of these modalities that are there is about."""
-        return {kind: clue.emotion for kind in kinds if (clue := self._clues.get(_LEADING[kind]))}
+    def _leading(self, *kinds: str, least: float = 0.0) -> dict[str, Emotion | None]:
+        """Return what each of these modalities is about, voice and words if ``least`` as sure."""
+        found = {kind: clue for kind in kinds if (clue := self._clues.get(LEADING[kind]))}
+        return {
+            kind: clue.emotion
+            for kind, clue in found.items()
+            if kind == "face" or clue.value >= least
+        }
 
     def _face(self) -> str:
         expression = self._clues.get("face.expression")
@@ -125,7 +129,7 @@ class _Writer:
 
     def _when(self, moment: Clue) -> str:
         """Say in words when it was: nobody reads seconds since a camera began."""
-        whole = self._clues[_LEADING[moment.source]]
+        whole = self._clues[LEADING[moment.source]]
         since_s = (moment.start_s + moment.end_s) / 2 - whole.start_s
         third = 3 * since_s / max(whole.end_s - whole.start_s, 1e-9)
         return self._phrases[
@@ -136,10 +140,8 @@ class _Writer:
         sound = self._clues.get("voice.sound")
         if sound is None:
             return ""
-        surely, maybe = (
-            ("voice too", "voice too may") if too else ("voice sounds", "voice may sound")
-        )
-        parts = [self._about(sound.id, surely if sound.value >= _SURE else maybe)]
+        sounds = "voice too" if too else "voice sounds"
+        parts = [self._about(sound.id, sounds if sound.value >= SURE else "voice unsure")]
         moment = self._clues.get("voice.moment")
         if moment and moment.value >= TELLING:
             parts.append(self._about(moment.id, moment.id, when=self._when(moment)))
@@ -159,8 +161,8 @@ class _Writer:
 
     def _stance(self, words: Clue) -> str:
         """Return the phrase for how words stand to what is seen and heard."""
-        others = self._leading("face", "voice")
-        if words.value < _SURE:
+        others = self._leading("face", "voice", least=SURE)
+        if words.value < SURE:
             return "words unsure"
         if not others:
             return "words alone"
@@ -179,7 +181,7 @@ class _Writer:
         said = [self._about(words.id, self._stance(words))]
         asked = [clue for clue in self._clues.values() if clue.id.startswith("text.word.")]
         most = max(asked, key=lambda clue: clue.value, default=None)
-        if words.value >= _SURE and most and most.value >= TELLING and most.word:
+        if words.value >= SURE and most and most.value >= TELLING and most.word:
             said.append(self._about(most.id, "word"))
         return self._listed(said)
 

@@ -8,12 +8,11 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from engines.clues import LEANINGS, NOTABLE_Z, Clue
-from engines.explain import Explanation, messages
+from engines.explain import LEADING, SURE, Explanation, messages
 from engines.labels import EMOTIONS
 from engines.lexicon import shades
 
 _NUMBER: Final = re.compile(r"[-+]?\d+(?:\.\d+)?")
-_OF: Final = {"face": "face.expression", "voice": "voice.sound", "text": "text.words"}
 
 
 def wrong_numbers(why: Explanation, clues: Sequence[Clue]) -> list[str]:
@@ -55,7 +54,11 @@ def _claims(why: Explanation, clues: Sequence[Clue]) -> Iterator[str]:
             said = phrases[f"{name}.{way}"].split(" (")[0]
             if re.search(rf"\b{said} \(", text) and (z is None or sign * z < NOTABLE_Z):
                 yield said
-    led = {kind: cited[name].emotion for kind, name in _OF.items() if name in cited}
+    led = {
+        kind: cited[name].emotion
+        for kind, name in LEADING.items()
+        if name in cited and (kind != "voice" or cited[name].value >= SURE)
+    }
     others = {led[kind] for kind in ("face", "voice") if kind in led}
     holds = {
         "the words confirm": others == {led.get("text")},
@@ -66,6 +69,7 @@ def _claims(why: Explanation, clues: Sequence[Clue]) -> Iterator[str]:
         "the words side with the voice": len(others) > 1 and led.get("text") == led.get("voice"),
         "voice, too,": {"face", "voice"} <= led.keys() and len(others) == 1,
         "but the voice": len(others) > 1,
+        "the voice tells little": "voice.sound" in cited and "voice" not in led,
         " disagree (": "trust.conflict" in cited,
         " decided": any(name.startswith("trust.without_") for name in cited),
     }

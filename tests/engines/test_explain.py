@@ -163,10 +163,10 @@ def test_who_looks_and_sounds_alike_does_not_disagree() -> None:
     conflict = clue("trust.conflict", 0.4, word="face voice")
     looks, sounds = (
         clue("face.expression", 80.0, "happiness"),
-        clue("voice.sound", 0.3, "happiness"),
+        clue("voice.sound", 0.5, "happiness"),
     )
     found = said(Reason.UNCERTIFIED, looks, sounds, conflict, sure)
-    assert "and the voice, too, may sound happy (0.30)." in found
+    assert "and the voice, too, sounds happy (0.50)." in found
     assert "disagree" not in found
     other = replace(sounds, emotion="sadness")
     assert "The face and the voice disagree (0.40);" in said(
@@ -181,6 +181,16 @@ def test_an_emotion_that_leads_in_no_picture_leads_over_all() -> None:
     )
     found = said(Reason.UNCERTIFIED, looks, clue("face.second", 50.0, "sadness"), sure)
     assert found.startswith("Over all its pictures the face looks happy, also sad in 50 %.")
+
+
+def test_a_voice_of_which_little_is_believed_contradicts_nothing() -> None:
+    sure = clue("trust.confidence", 0.5, "happiness")
+    looks = clue("face.expression", 80.0, "happiness")
+    weak, words = clue("voice.sound", 0.3, "sadness"), clue("text.words", 0.6, "happiness")
+    assert said(Reason.UNCERTIFIED, looks, weak, words, sure).startswith(
+        "The face looks happy in 80 % of its pictures. The voice tells little: at most it sounds"
+        " sad (0.30). The words confirm it: they sound happy (0.60). Not trusted"
+    )
 
 
 def test_words_of_which_little_is_believed_tell_little() -> None:
