@@ -164,7 +164,7 @@ def _examine(engine: Engine, given: Window, found: Found) -> None:
     (answer,) = engine.answers([given])
     measure(given)
     plain_s = time.perf_counter()
-    parts = engine.judge_all(examine.parts_of(given, answer))
+    parts = engine.judge_all(examine.parts_of(given))
     named = {clue.id: clue for clue in examine.of(given, answer, parts)}
     found.more_s[kind].append(time.perf_counter() - plain_s)
     found.plain_s[kind].append(plain_s - began_s)

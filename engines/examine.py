@@ -40,7 +40,7 @@ _ASIDE: Final = frozenset(_FUNCTION_WORDS.split())
 """Words that are not left out to see what they do."""
 
 
-def parts_of(window: Window, answer: Answer) -> list[Window]:
+def parts_of(window: Window) -> list[Window]:
     """Return the windows that an engine is to be asked about, too, to see what each part says.
 
     Of a face its middle picture with each of `BANDS` covered: the clearest would show what is

@@ -39,7 +39,7 @@ def test_a_face_says_what_leads_when_and_where() -> None:
     course: tuple[Emotion, ...] = (*("neutral",) * 3, *("happiness",) * 6)
     rows = sure_of(*course)
     window = face(9)
-    parts = examine.parts_of(window, answer(rows))
+    parts = examine.parts_of(window)
     assert len(parts) == len(BANDS)
     hidden = [one("happiness"), one("happiness", 1.0), one("neutral")]
     found = by_id(examine.of(window, answer(rows), hidden))
@@ -84,7 +84,7 @@ def texts(parts: Sequence[Window]) -> list[str]:
 
 def test_words_say_what_each_of_them_does() -> None:
     window = TextWindow(*SPAN_S, "I am so happy, Anna.")
-    parts = examine.parts_of(window, answer(sure_of("happiness")))
+    parts = examine.parts_of(window)
     assert texts(parts) == ["I am so Anna.", "I am so happy,"]
     found = by_id(
         examine.of(window, answer(sure_of("happiness")), [one("neutral"), one("happiness")])
@@ -97,7 +97,7 @@ def test_words_say_what_each_of_them_does() -> None:
 @pytest.mark.parametrize("said", ["Oh!", "no", "I am it", "…"])
 def test_nothing_is_left_without_its_only_word(said: str) -> None:
     window = TextWindow(*SPAN_S, said)
-    assert all(text.strip() for text in texts(examine.parts_of(window, answer(sure_of("neutral")))))
+    assert all(text.strip() for text in texts(examine.parts_of(window)))
 
 
 def test_who_decided_is_whose_absence_changes_most() -> None:
