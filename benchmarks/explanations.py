@@ -3,17 +3,18 @@
     python -m benchmarks.explanations DATA [--yunet MODEL]
 
 DATA is the folder of the corpora; its `clips`, and of RAVDESS and MELD the validation people, are
-judged and explained. Deletion: a cited part (a stretch of time, a third of the face, a word) is
-taken out of what the engine is given (a third of the face is covered), as is in turn every
-other part of its size; a case counts
-where the cited one moves the opinion more (total variation of the projected probabilities).
+judged and explained. Honesty: numbers and claims in the explanations of the clips
+(`train.honesty`). Deletion: a cited part (a stretch of time, a third of the face, a word) is taken
+out of what the engine is given (a third of the face is covered), as is in turn every other part
+of its size; a case counts where the cited one moves the opinion more (total variation of the
+projected probabilities).
 """
 
 import argparse
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -34,14 +35,18 @@ from engines.window import SAMPLE_RATE_HZ, FaceWindow, TextWindow, VoiceWindow, 
 from streamer import flow
 from streamer.config import Config, Faces, Transcript
 from streamer.ensemble import Ensemble, open_ensemble
+from streamer.explain import explain
 from streamer.faces import Finder, find_faces, open_finder
 from streamer.flow import Media
+from streamer.fuse import fuse
 from streamer.handover import Handover
+from streamer.recognise import judge
 from streamer.source import Recording
 from streamer.speech import cut_speech
 from streamer.windows import cut_windows
 from streamer.worker import Worker
 from train.data import meld, ravdess
+from train.honesty import unsupported, wrong_numbers
 
 T = TypeVar("T")
 
@@ -57,6 +62,9 @@ class Found:
     """By kind of part: whether the cited one moved the opinion more, for each other part."""
     plain_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     more_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    explained: int = 0
+    wrong: list[str] = field(default_factory=list)
+    """Numbers and claims that were not measured."""
 
 
 def main() -> None:
@@ -70,7 +78,9 @@ def main() -> None:
     ensemble, found = open_ensemble(config.engines), Found()
     finder = open_finder(config.faces)
     for path in sorted((given.data / "clips").glob("*.m[p]*")):
-        for window in asyncio.run(_windows(path, config, finder)):
+        windows = asyncio.run(_windows(path, config, finder))
+        asyncio.run(_explain(windows, ensemble, found))
+        for window in windows:
             _judge(window, ensemble, found)
     for take in _takes(given.data):
         _examine(ensemble.engines["voice"], take, found)
@@ -81,6 +91,7 @@ def main() -> None:
 
 def _print(found: Found) -> None:
     print(machine())
+    print(f"{found.explained} windows of clips explained; not measured: {found.wrong or 'nothing'}")
     print("| cited part | cases | moves the opinion more |\n| --- | --- | --- |")
     for kind, right in sorted(found.cases.items()):
         print(f"| {kind} | {len(right)} | {np.mean(right):.1%} |")
@@ -105,6 +116,22 @@ async def _windows(path: Path, config: Config, finder: Finder) -> list[flow.Wind
         windows = [window async for window in cut_windows(speech, config.windows)]
     worker.close()
     return windows
+
+
+async def _explain(windows: list[flow.Window], ensemble: Ensemble, found: Found) -> None:
+    """Count what explanations say that was not measured."""
+
+    async def recognised() -> AsyncIterator[flow.Recognised]:
+        for window in windows:
+            yield judge(window, ensemble)
+
+    worker = Worker("x")
+    async for each in explain(fuse(recognised()), worker, words=True):
+        assert each.explanation
+        found.explained += 1
+        found.wrong += wrong_numbers(each.explanation, each.clues)
+        found.wrong += unsupported(each.explanation, each.clues)
+    worker.close()
 
 
 def _takes(data: Path) -> Iterator[VoiceWindow]:
@@ -137,7 +164,7 @@ def _examine(engine: Engine, given: Window, found: Found) -> None:
     (answer,) = engine.answers([given])
     measure(given)
     plain_s = time.perf_counter()
-    parts = engine.judge_all(examine.parts_of(given, answer))
+    parts = engine.judge_all(examine.parts_of(given))
     named = {clue.id: clue for clue in examine.of(given, answer, parts)}
     found.more_s[kind].append(time.perf_counter() - plain_s)
     found.plain_s[kind].append(plain_s - began_s)
@@ -161,7 +188,7 @@ def _cited(given: Window, named: dict[str, Clue]) -> Iterator[tuple[str, list[Wi
             if (moment := named.get("face.moment")) and moment.value >= TELLING:
                 yield "face, stretch of time", _without_pictures(given, moment)
         case VoiceWindow():
-            if (moment := named.get("voice.moment")) and moment.value >= TELLING:
+            if moment := named.get("voice.moment"):
                 yield "voice, stretch of time", _without_sound(given, moment)
         case TextWindow():
             words = [clue for name, clue in named.items() if name.startswith("text.word.")]
@@ -186,10 +213,11 @@ def _without_pictures(given: FaceWindow, moment: Clue) -> list[Window | None]:
 
 
 def _without_sound(given: VoiceWindow, moment: Clue) -> list[Window | None]:
-    """Cut out the cited stretch, then every other one of its length that does not touch it."""
+    """Cut out the cited stretch, then those of its length one after another to both sides."""
     start = round((moment.start_s - given.start_s) * SAMPLE_RATE_HZ)
     length = round((moment.end_s - moment.start_s) * SAMPLE_RATE_HZ)
-    others = [n for n in range(0, len(given.pcm) - length + 1, length) if abs(n - start) >= length]
+    before = range(start - length, -1, -length)
+    others = [*before, *range(start + length, len(given.pcm) - length + 1, length)]
     masked: list[Window | None] = []
     for at in (start, *others):
         masked.append(replace(given, pcm=np.delete(given.pcm, slice(at, at + length))))

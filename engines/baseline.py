@@ -25,6 +25,7 @@ SMALLEST: Final = MappingProxyType(
         "voice.pauses": 4.0,
         "voice.jitter": 0.3,
         "face.turning": 0.03,
+        "face.mouth": 0.05,
     }
 )
 """What is compared, and the smallest deviation that counts as one, in the clue's unit: whoever

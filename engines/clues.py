@@ -5,7 +5,7 @@ Explanations cite clues alone, so that nothing is said that was not measured. Pe
 clues in EMER (arXiv 2306.15401); which are measured here, and how, is ours.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from types import MappingProxyType
@@ -76,11 +76,14 @@ def of_trust(
     policy: Policy,
     qualities: Mapping[Modality, Quality],
     span_s: tuple[float, float],
+    shared: Callable[[Collection[Modality]], float] = lambda _: 1.0,
 ) -> list[Clue]:
     """Return what the verdict rests on: how sure, what is left open, and who decided.
 
-    `trust.without_face` and the like say how much less probable the emotion is when one modality
-    is left out; `trust.conflict` names the two that disagree most in ``word``.
+    `trust.open_face` and the like say what a modality leaves open by itself; `trust.without_face`
+    and the like how much less probable the emotion is when one modality is left out;
+    `trust.conflict` names the two that disagree most in ``word``. ``shared`` is what
+    `Policy.judge` is given for these modalities.
     """
     emotion = judgement.verdict.emotion
     if emotion is None:
@@ -94,6 +97,7 @@ def of_trust(
     found = [
         clue("confidence", judgement.verdict.confidence, emotion),
         clue("open", float(judgement.fused.uncertainty)),
+        *(clue(f"open_{kind}", float(own.uncertainty)) for kind, own in opinions.items()),
     ]
     if judgement.verdict.threshold:
         found.append(clue("threshold", judgement.verdict.threshold.confidence))
@@ -109,7 +113,7 @@ def of_trust(
         best = EMOTIONS.index(emotion)
         for kind in opinions:
             others = {other: opinions[other] for other in opinions if other != kind}
-            rest = policy.weigh(others, qualities).fused
+            rest = policy.judge(others, qualities, shared(others)).fused
             drop = float(judgement.fused.projected[best] - rest.projected[best])
             found.append(clue(f"without_{kind}", drop, emotion))
     return found

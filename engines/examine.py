@@ -28,6 +28,9 @@ BANDS: Final = ("upper", "middle", "lower")
 """Thirds of a face crop: brows and eyes, nose and cheeks, mouth and chin."""
 _LEAST_PICTURES: Final = 6
 """Of these, a third is a moment."""
+_CLEAR: Final = 0.25
+"""A stretch of speech without which so much less is believed is what shows it. Segments overlap,
+and cutting one out changes how the rest is seen: below, the deletion test fails too often."""
 _MOST_WORDS: Final = 8
 _FUNCTION_WORDS: Final = (
     "a an the and or of to in on at is are was were be am it its this that i you he she we they"
@@ -37,16 +40,16 @@ _ASIDE: Final = frozenset(_FUNCTION_WORDS.split())
 """Words that are not left out to see what they do."""
 
 
-def parts_of(window: Window, answer: Answer) -> list[Window]:
+def parts_of(window: Window) -> list[Window]:
     """Return the windows that an engine is to be asked about, too, to see what each part says.
 
-    Of a face the clearest picture with each of `BANDS` covered; of a text itself without each of
-    its first words that mean something; of a voice nothing.
+    Of a face its middle picture with each of `BANDS` covered: the clearest would show what is
+    unusual; of a text itself without each of its first words that mean something; of a voice
+    nothing.
     """
     match window:
         case FaceWindow():
-            at = _clearest(answer)
-            at_s = thousandths(_times_s(window, len(window.crops))[at])
+            at, at_s = _middle(window)
             crop = window.crops[at : at + 1]
             return [FaceWindow(at_s, at_s, covered(crop, band)) for band in range(len(BANDS))]
         case VoiceWindow():
@@ -72,23 +75,29 @@ def of(window: Window, answer: Answer, parts: Sequence[Opinion]) -> list[Clue]:
 def _of_face(window: FaceWindow, answer: Answer, covered_bands: Sequence[Opinion]) -> list[Clue]:
     """Return what leads in how many pictures, when and where in the face, and how heads move."""
     best, rows = _leading(answer), answer.rows.projected
-    led = 100 * float((rows.argmax(axis=1) == best).mean())
-    found = [_clue("face.expression", led, "%", window, best)]
+    led = 100 * np.bincount(rows.argmax(axis=1), minlength=len(EMOTIONS)) / len(rows)
+    found = [_clue("face.expression", float(led[best]), "%", window, best)]
+    led[best] = 0
+    if led.any():
+        second = int(led.argmax())
+        found.append(_clue("face.second", float(led[second]), "%", window, second))
     if len(rows) >= _LEAST_PICTURES:
         half = len(rows) // 2
         change = float(rows[half:, best].mean() - rows[:half, best].mean())
         found.append(_clue("face.course", change, "probability", window, best))
-        edges_s = np.linspace(0, window.end_s - window.start_s, 4).tolist()
-        thirds = _thirds(len(rows))
-        found.append(_moment("face.moment", window, answer, thirds, list(pairwise(edges_s))))
-    at = _clearest(answer)
-    at_s = thousandths(_times_s(window, len(rows))[at])
+        most, drop = _most_telling(answer, _thirds(len(rows)))
+        third_s = (window.end_s - window.start_s) / 3
+        span_s = (most * third_s, (most + 1) * third_s)
+        found.append(_moment("face.moment", window, best, drop, span_s))
+    at, at_s = _middle(window)
     for band, opinion in zip(BANDS, covered_bands, strict=True):
         drop = float(rows[at, best] - opinion.projected[best])
         clue = _clue(f"face.{band}", drop, "probability", window, best)
         found.append(replace(clue, start_s=at_s, end_s=at_s))
     if window.turns is not None and len(window.turns) > 1:
         found.append(_clue("face.turning", float(window.turns.std()), "eye distances", window))
+    if window.mouths is not None:
+        found.append(_clue("face.mouth", float(np.median(window.mouths)), "eye distances", window))
     if window.sizes_px is not None and len(window.sizes_px) > 1:
         nearer = 100 * (float(window.sizes_px[-1]) / float(window.sizes_px[0]) - 1)
         found.append(_clue("face.nearing", nearer, "%", window))
@@ -100,13 +109,11 @@ def _of_voice(window: VoiceWindow, answer: Answer) -> list[Clue]:
     best, count = _leading(answer), len(answer.rows.uncertainty)
     sure = float(answer.opinion.projected[best])
     found = [_clue("voice.sound", sure, "probability", window, best)]
-    if count > 1:
-        single = [slice(n, n + 1) for n in range(count)]
-        hop_s = voice.HOP / SAMPLE_RATE_HZ
-        spans_s = [
-            (start * hop_s, end * hop_s) for start, end in voice.spans(voice.log_mel(window.pcm))
-        ]
-        found.append(_moment("voice.moment", window, answer, single, spans_s))
+    most, drop = _most_telling(answer, [slice(n, n + 1) for n in range(count)] if count > 1 else [])
+    if drop >= _CLEAR:
+        hops = voice.spans(voice.log_mel(window.pcm))[most]
+        span_s = (hops[0] * voice.HOP / SAMPLE_RATE_HZ, hops[1] * voice.HOP / SAMPLE_RATE_HZ)
+        found.append(_moment("voice.moment", window, best, drop, span_s))
     measured = prosody(window).items()
     return found + [_clue(f"voice.{name}", value, UNITS[name], window) for name, value in measured]
 
@@ -140,18 +147,19 @@ def covered(crops: npt.NDArray[np.uint8], band: int) -> npt.NDArray[np.uint8]:
     return hidden
 
 
-def _moment(
-    name: str, window: Window, answer: Answer, parts: Sequence[slice], spans_s: Sequence[Span]
-) -> Clue:
-    """Return how much less is believed without the rows without which least is, and when they
-    were."""
+def _most_telling(answer: Answer, parts: Sequence[slice]) -> tuple[int, float]:
+    """Return without which part of the rows least is believed, and how much less; 0 of none."""
     best = _leading(answer)
     own = float(answer.opinion.projected[best])
     drops = [own - float(without(answer.rows, part).projected[best]) for part in parts]
-    most = int(np.argmax(drops))
-    start_s, end_s = (thousandths(window.start_s + at_s) for at_s in spans_s[most])
-    shown = _clue(name, drops[most], "probability", window, best)
-    return replace(shown, start_s=start_s, end_s=end_s)
+    most = int(np.argmax(drops)) if drops else 0
+    return most, drops[most] if drops else 0.0
+
+
+def _moment(name: str, window: Window, best: int, drop: float, span_s: Span) -> Clue:
+    """Make a clue of a stretch, given in seconds from the window's start."""
+    start_s, end_s = (thousandths(window.start_s + at_s) for at_s in span_s)
+    return replace(_clue(name, drop, "probability", window, best), start_s=start_s, end_s=end_s)
 
 
 def _thirds(count: int) -> list[slice]:
@@ -159,14 +167,11 @@ def _thirds(count: int) -> list[slice]:
     return [slice(start, stop) for start, stop in pairwise(edges)]
 
 
-def _times_s(window: FaceWindow, count: int) -> list[float]:
-    """Return when pictures were taken, as if evenly."""
-    return [float(s) for s in np.linspace(window.start_s, window.end_s, count)]
-
-
-def _clearest(answer: Answer) -> int:
-    """Return which row is surest of the emotion that leads in all."""
-    return int(answer.rows.projected[:, _leading(answer)].argmax())
+def _middle(window: FaceWindow) -> tuple[int, float]:
+    """Return which picture is in the middle, and when it was taken, as if all were evenly."""
+    at = len(window.crops) // 2
+    times_s = np.linspace(window.start_s, window.end_s, len(window.crops))
+    return at, thousandths(float(times_s[at]))
 
 
 def _leading(answer: Answer) -> int:

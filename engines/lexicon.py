@@ -53,9 +53,11 @@ _LEAST: Final = 0.15
 def labels(verdict: Verdict, fused: Opinion, clues: Sequence[Clue]) -> tuple[Label, ...]:
     """Return at most three words for what was judged, the surest first.
 
-    Each emotion that is at least so probable gives the word whose intensity is nearest to that
-    of the window; the first one also that which is next. A word's confidence is its emotion's
-    probability, times how near its intensity is. Ours.
+    Each emotion that is at least so probable, and that the verdict or a clue speaks for, gives the
+    word whose intensity is nearest to that of the window; the first one also that which is next.
+    Pleasant words come nearer by as much as other emotions that are believed are pleasant, and
+    unpleasant ones alike. A word's confidence is its emotion's probability, times how near its
+    intensity is. Ours.
     """
     if verdict.emotion is None:
         return ()
@@ -66,9 +68,11 @@ def labels(verdict: Verdict, fused: Opinion, clues: Sequence[Clue]) -> tuple[Lab
     for probability, emotion in ranked:
         if probability < _LEAST:
             break
-        sure = verdict.confidence if emotion == verdict.emotion else probability
-        near = sorted(PLAIN[emotion], key=lambda word: abs(known[word].intensity - strength))
-        for word in near[: 2 if not found else 1]:
+        judged = emotion == verdict.emotion
+        if not judged and not any(clue.speaks_for(emotion) for clue in clues):
+            continue
+        sure = verdict.confidence if judged else probability
+        for word in _nearest(emotion, strength, fused)[: 2 if not found else 1]:
             close = 1 - abs(known[word].intensity - strength)
             found.append(Label(word, round(sure * close, 3)))
     return tuple(sorted(found, key=lambda label: -label.confidence)[:_MOST])
@@ -87,6 +91,23 @@ def intensity(emotion: Emotion, fused: Opinion, clues: Sequence[Clue]) -> float:
         if clue.z is not None and clue.speaks_for(emotion) is not None
     ]
     return fmean([believed, fmean(stands_out)]) if stands_out else believed
+
+
+def _nearest(emotion: Emotion, strength: float, fused: Opinion) -> list[str]:
+    """Return the plain words of an emotion, the nearest first."""
+    known = {shade.word: shade for shade in shades()}
+    believed = zip(EMOTIONS, fused.belief.tolist(), strict=True)
+    rest: float = sum(
+        share * fmean(known[word].valence for word in PLAIN[other])
+        for other, share in believed
+        if other != emotion
+    )
+    usual = fmean(known[word].valence for word in PLAIN[emotion])
+
+    def far(word: str) -> float:
+        return abs(known[word].intensity - strength) - rest * (known[word].valence - usual)
+
+    return sorted(PLAIN[emotion], key=far)
 
 
 @cache

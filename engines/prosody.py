@@ -31,6 +31,8 @@ _FRAME: Final = 256
 _HOP: Final = round(HOP_S * _RATE_HZ)
 _LOWEST_HZ: Final = 65.0
 _HIGHEST_HZ: Final = 500.0
+_LAGS: Final = 64
+"""Enough for one more than the longest period."""
 _VOICED: Final = 0.5
 """Of the autocorrelation's peak, beside 1 at lag 0."""
 _QUIET_DB: Final = 25.0
@@ -47,8 +49,8 @@ def prosody(window: VoiceWindow) -> dict[str, float]:
     ``pitch`` is the median fundamental frequency of voiced frames, ``pitch_range`` lies between
     their 10th and 90th percentile, ``level`` is that of speech below full scale, ``rate`` counts
     peaks of the level that are voiced (after de Jong and Wempe 2009) over the whole stretch,
-    ``pauses`` is the share of quiet frames, and ``jitter`` the mean change of the period from one
-    voiced frame to the next, in percent of it.
+    ``pauses`` is the share of quiet frames, and ``jitter`` the median change of the period from
+    one voiced frame to the next, in percent of it.
     """
     frames = _frames(window.pcm)
     power = np.square(frames).mean(axis=1)
@@ -56,8 +58,8 @@ def prosody(window: VoiceWindow) -> dict[str, float]:
     loud = level_db > np.quantile(level_db, 0.95) - _QUIET_DB
     if level_db.max() <= -70.0:  # digital silence
         return {}
-    pitch_hz = _pitch(frames)
-    pitch_hz[~loud] = np.nan
+    pitch_hz = np.full(len(frames), np.nan)
+    pitch_hz[loud] = _pitch(frames[loud])
     voiced = ~np.isnan(pitch_hz)
     found = {
         "level": float(10 * np.log10(power[loud].mean())),
@@ -116,9 +118,9 @@ def _pitch(frames: Floats) -> Floats:
 
 
 def _autocorrelation(frames: Floats) -> Floats:
-    """Return the autocorrelation (n, 256) of frames (n, 256), 1 at lag 0."""
-    spectrum = np.fft.rfft(frames, 2 * _FRAME)
-    raw = np.fft.irfft(np.square(np.abs(spectrum)))[:, :_FRAME]
+    """Return the autocorrelation (n, 64) of frames (n, 256), 1 at lag 0."""
+    spectrum = np.fft.rfft(frames, _FRAME + _LAGS)  # no longer lag wraps around
+    raw = np.fft.irfft(spectrum.real**2 + spectrum.imag**2)[:, :_LAGS]
     scaled: Floats = raw / np.maximum(raw[:, :1], 1e-12)
     return scaled
 

@@ -25,6 +25,8 @@ class FaceWindow:
     """(n,) how wide each face was found; None where that is not known."""
     turns: npt.NDArray[np.float32] | None = None
     """(n,) as `preprocess.face.turn` has them; None where there are no landmarks."""
+    mouths: npt.NDArray[np.float32] | None = None
+    """(n,) as `preprocess.face.mouth` has them; None where there are no landmarks."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 
 from engines import clues
 from engines.baseline import Baselines
 from engines.explain import explain as say_why
 from streamer.flow import Judged
+from streamer.skew import shared_by
 from streamer.worker import Worker
 
 
@@ -37,6 +39,7 @@ def _explained(each: Judged, baselines: Baselines, *, words: bool) -> Judged:
         recognised.ensemble.policy,
         recognised.quality,
         (window.start_s, window.end_s),
+        partial(shared_by, skew_s=window.skew_s, length_s=window.end_s - window.start_s),
     )
     may_be_said = found if words else [_silent(clue) for clue in found]
     why = say_why(judgement.verdict, judgement.fused, may_be_said)

@@ -56,15 +56,16 @@ class Place:
 
     def cut(self, frame: VideoFrame) -> Face:
         """Cut the face out of a picture."""
-        turn = None
+        turn = mouth = None
         if self.landmarks is None:
             crop = preprocess.crop(frame.grey, *(round(v) for v in self.box_px))
         else:
             crop = preprocess.align(frame.grey, self.landmarks)
             turn = preprocess.turn(self.landmarks)
+            mouth = preprocess.mouth(self.landmarks)
         if frame.limited:
             crop = _WIDENED[crop]
-        return Face(self.box_px, self.score, crop, turn=turn)
+        return Face(self.box_px, self.score, crop, turn=turn, mouth=mouth)
 
 
 class Finder(Protocol):

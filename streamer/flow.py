@@ -108,6 +108,8 @@ class Face:
     """Whose face it is: counts the people seen in this epoch from 1; 0 before tracking."""
     turn: float | None = None
     """As `preprocess.face.turn` has it; None where the finder gives no landmarks."""
+    mouth: float | None = None
+    """As `preprocess.face.mouth` has it; None alike."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 from streamer.flow import Judged, Recognised
-from streamer.skew import shared
+from streamer.skew import shared_by
 
 
 async def fuse(recognised: AsyncIterator[Recognised]) -> AsyncIterator[Judged]:
@@ -13,7 +13,5 @@ async def fuse(recognised: AsyncIterator[Recognised]) -> AsyncIterator[Judged]:
     """
     async for each in recognised:
         window, opinions = each.window, each.opinions
-        share = 1.0
-        if "face" in opinions and len(opinions) > 1:
-            share = shared(window.skew_s, window.end_s - window.start_s)
+        share = shared_by(opinions, window.skew_s, window.end_s - window.start_s)
         yield Judged(each, each.ensemble.policy.judge(opinions, each.quality, share))

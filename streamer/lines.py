@@ -18,8 +18,9 @@ class Lines:
 
     def event(self, name: str, event: EmotionEvent, payload: bytes) -> None:
         """Write an event, and below a final one why it is so."""
-        self._out.print(event_line(name, event, ascii_only=is_ascii(self._out)))
-        why = because(event.data) if event.data.phase == "final" else None
+        ascii_only = is_ascii(self._out)
+        self._out.print(event_line(name, event, ascii_only=ascii_only))
+        why = because(event.data, ascii_only=ascii_only) if event.data.phase == "final" else None
         if why:
             self._out.print(Text("    ").append(why))
 

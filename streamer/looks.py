@@ -82,10 +82,15 @@ def event_line(name: str, event: EmotionEvent, *, ascii_only: bool = False) -> T
     )
 
 
-def because(data: EmotionData) -> Text | None:
+def because(data: EmotionData, *, ascii_only: bool = False) -> Text | None:
     """Say why, below an event's line; None where it does not tell."""
     why = data.explanation
     if why is None:
         return None
     words = ", ".join(f"{label.word} {label.confidence:.0%}" for label in why.labels)
-    return Text(printable(f"{words}: {why.text}" if words else why.text), "dim")
+    said = printable(f"{words}: {why.text}" if words else why.text)
+    return Text(_plain(said) if ascii_only else said, "dim")
+
+
+def _plain(text: str) -> str:
+    return text.translate({ord(c): '"' for c in "“”"}).encode("ascii", "replace").decode()

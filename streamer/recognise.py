@@ -97,9 +97,9 @@ class _Ask:
 
     async def _together(self, batcher: Batcher, engine: Engine, given: Input) -> Examined:
         """Examine what an engine is given, in calls that it shares with other cameras."""
-        answer = await batcher.judge(engine, given)
-        parts = await self.worker.run(examine.parts_of, given, answer)
-        answers = await asyncio.gather(*(batcher.judge(engine, part) for part in parts))
+        parts = await self.worker.run(examine.parts_of, given)
+        asked = (batcher.judge(engine, each) for each in (given, *parts))
+        answer, *answers = await asyncio.gather(*asked)
         opinions = [part.opinion for part in answers]
         return await self.worker.run(_examined, given, answer, opinions)
 
@@ -152,7 +152,7 @@ def judge(
 
 def _examine(given: Input, engine: Engine) -> Examined:
     (answer,) = engine.answers([given])
-    return _examined(given, answer, engine.judge_all(examine.parts_of(given, answer)))
+    return _examined(given, answer, engine.judge_all(examine.parts_of(given)))
 
 
 def _examined(given: Input, answer: Answer, parts: Sequence[Opinion]) -> Examined:

@@ -2,7 +2,10 @@
 
 import math
 from collections import deque
+from collections.abc import Collection
 from typing import Final
+
+from engines.manifest import Modality
 
 LEAST_SHARED: Final = 0.5
 """Sound and pictures that share less of a window are judged apart: most is of another time."""
@@ -24,6 +27,11 @@ def shared(skew_s: float | None, length_s: float) -> float:
         return 1.0
     beyond_s = max(0.0, abs(skew_s) - _TOLERATED_S)
     return max(0.0, 1.0 - beyond_s / length_s)
+
+
+def shared_by(kinds: Collection[Modality], skew_s: float | None, length_s: float) -> float:
+    """Return how far what these modalities say of a window is of one time, in [0, 1]."""
+    return shared(skew_s, length_s) if "face" in kinds and len(kinds) > 1 else 1.0
 
 
 class Skew:

@@ -59,7 +59,7 @@ class CameraTable(Screen):
     def _reasons(self) -> Iterator[Text]:
         """Yield below the table why each camera's latest verdict is so."""
         for (node, camera), row in sorted(self._rows.items()):
-            why = because(row.event.data) if row.event else None
+            why = because(row.event.data, ascii_only=self.ascii_only) if row.event else None
             if why:
                 yield Text.assemble((f"{node}/{camera} ", "bold dim"), why)
 

@@ -210,12 +210,14 @@ def _speaker(faces: dict[int, FaceWindow], around: set[int], pictures: int) -> i
 
 def _of(faces: list[Face], start_s: float, end_s: float) -> FaceWindow:
     turns = [face.turn for face in faces if face.turn is not None]
+    mouths = [face.mouth for face in faces if face.mouth is not None]
     return FaceWindow(
         start_s,
         end_s,
         np.stack([face.crop for face in faces]),
         np.array([face.box_px[2] for face in faces], np.float32),
         np.array(turns, np.float32) if len(turns) == len(faces) else None,
+        np.array(mouths, np.float32) if len(mouths) == len(faces) else None,
     )
 
 

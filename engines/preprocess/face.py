@@ -44,6 +44,12 @@ def turn(landmarks: npt.NDArray[np.float32]) -> float:
     return float(2 * ((nose - left) @ across) / max(float(across @ across), 1e-9) - 1)
 
 
+def mouth(landmarks: npt.NDArray[np.float32]) -> float:
+    """Return how wide the mouth of a face with these landmarks (5, 2) px is, in eye distances."""
+    left_eye, right_eye, _, left, right = landmarks.astype(np.float64)
+    return float(np.hypot(*(right - left)) / max(np.hypot(*(right_eye - left_eye)), 1e-9))
+
+
 def turned_away(landmarks: npt.NDArray[np.float32]) -> bool:
     """Tell whether a face with these landmarks (5, 2) px shows its side or its back.
 

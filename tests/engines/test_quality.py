@@ -135,6 +135,14 @@ def test_size_and_pose_are_measured_where_they_are_known() -> None:
     assert (known["size_px"], known["frontal"]) == (60.0, 0.25)
 
 
+def test_a_mouth_is_as_wide_whatever_the_size_and_the_tilt() -> None:
+    eyes, corners = face.TEMPLATE_PX[:2], face.TEMPLATE_PX[3:]
+    wide = np.linalg.norm(corners[1] - corners[0]) / np.linalg.norm(eyes[1] - eyes[0])
+    tilted = 3 * face.TEMPLATE_PX @ np.array([[0.8, 0.6], [-0.6, 0.8]], np.float32)
+    for landmarks in (face.TEMPLATE_PX, tilted):
+        assert face.mouth(landmarks) == pytest.approx(float(wide), abs=1e-5)
+
+
 def test_turn_grows_as_the_nose_leaves_the_middle() -> None:
     assert face.turn(face.TEMPLATE_PX) == pytest.approx(0, abs=0.01)
     for where in (0, 1):  # the nose before an eye

@@ -11,12 +11,13 @@ import pytest
 from aiomqtt import Message, ProtocolVersion
 
 from streamer.broker import Broker
-from streamer.event import EmotionEvent
+from streamer.event import EmotionEvent, Explanation
 from streamer.lines import Lines, Payloads
 from streamer.sinks.mqtt import MqttSink
 from streamer.watch import Inbox, Recent, watch
 from tests.streamer.broker import Mosquitto, running
 from tests.streamer.conftest import MakeEvent
+from tests.streamer.events import event_of
 
 
 class Stream(io.StringIO):
@@ -217,3 +218,19 @@ async def test_since_outlives_the_broker(mosquitto: Mosquitto, make_event: MakeE
         assert await notices.next() == kept, "it had not saved it"
         await sink.put(make_event())
         assert "happiness" in await out.next()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_why_is_shown_below_a_final_event_wherever_it_ends(encoding: str) -> None:
+    out = io.TextIOWrapper(io.BytesIO(), encoding)
+    text = "The words sound happy (0.72), not least by “schön”."
+    explanation = Explanation(text=text, cited=(), clues=(), labels=(), by="template")
+    for phase in ("update", "final"):
+        event = event_of(explanation=explanation, phase=phase)
+        Lines(out, io.StringIO()).event("lab/door", event, b"")
+    out.seek(0)
+    assert [line for line in out if "words" in line] == [
+        "    The words sound happy (0.72), not least by “schön”.\n"
+        if encoding == "utf-8"
+        else '    The words sound happy (0.72), not least by "sch?n".\n'
+    ]
