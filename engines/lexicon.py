@@ -40,12 +40,13 @@ PLAIN: Final[Mapping[Emotion, tuple[str, ...]]] = {
     "disgust": ("disliking", "contemptuous", "disgusted"),
     "fear": ("uneasy", "nervous", "anxious", "afraid", "terrified"),
     "happiness": ("content", "pleased", "happy", "joyful", "excited"),
-    "neutral": ("calm", "serious"),
+    "neutral": ("neutral", "calm", "serious"),
     "sadness": ("melancholy", "unhappy", "sad", "sorrowful"),
     "surprise": ("curious", "puzzled", "surprised", "shocked"),
 }
 """What a face, a voice and a sentence alone can show: nobody looks nostalgic without a story."""
 _MOST: Final = 3
+_FAINT: Final = 0.1
 _LEAST: Final = 0.15
 """An emotion that is less probable gives no label."""
 
@@ -82,8 +83,11 @@ def intensity(emotion: Emotion, fused: Opinion, clues: Sequence[Clue]) -> float:
     """Return how strong an emotion is shown, in [0, 1].
 
     The mean of how much is believed of it and, where it is known how the person usually sounds,
-    of how far voice stands out towards it, one where by three deviations. Ours.
+    of how far voice stands out towards it, one where by three deviations. What is neutral is faint.
+    Ours.
     """
+    if emotion == "neutral":
+        return _FAINT
     believed = float(fused.belief[EMOTIONS.index(emotion)])
     stands_out = [
         min(1.0, abs(clue.z) / 3) if clue.speaks_for(emotion) else 0.0

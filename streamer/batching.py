@@ -63,11 +63,12 @@ class Batcher:
     async def _judge(self, engine: Engine, batch: list[_Asked]) -> None:
         try:
             answers = await self.worker.run(engine.answers, [each.window for each in batch])
+            answered = list(zip(batch, answers, strict=True))
         except Exception as error:
             for each in batch:
                 if not each.answer.done():  # it may be cancelled meanwhile
                     each.answer.set_exception(error)
         else:
-            for each, answer in zip(batch, answers, strict=True):
+            for each, answer in answered:
                 if not each.answer.done():
                     each.answer.set_result(answer)

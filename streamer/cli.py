@@ -125,6 +125,8 @@ def run(
     ] = None,
 ) -> None:
     """Judge cameras until stopped: events to MQTT where configured, as JSON Lines with --output."""
+    import signal
+
     from streamer.control import claimed
     from streamer.endpoint import opened
     from streamer.node import NoCamerasError, open_node, run_until_signalled
@@ -134,6 +136,7 @@ def run(
     loaded = given.cameras(source, settings)
     if not loaded.cameras:
         raise NoCamerasError
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the node runs, there is nothing to reload
     given.somewhere(loaded, output)
     with given.opened(output) as file, given.spool(loaded) as spool:
         sink = given.sink(loaded, spool)

@@ -141,7 +141,7 @@ class Explanation(Part):
     """Why the verdict is as it is."""
 
     text: str
-    """A sentence or two in English that say nothing but what the clues do."""
+    """A few sentences in English that say nothing but what the clues do."""
     cited: tuple[str, ...]
     """The ids of the clues that the text rests on."""
     clues: tuple[Clue, ...]

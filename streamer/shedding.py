@@ -109,7 +109,7 @@ class Ladder:
 class Shedding:
     """How far behind a node is, and how much it leaves out.
 
-    A node is as late as half of its cameras at least are: one of three may have a poor network, but
+    A node is as late as half of its cameras at least are: one of two may have a poor network, but
     processors and judges are shared.
     """
 
@@ -136,7 +136,7 @@ class Shedding:
 
     def _look(self, now_s: float) -> None:
         late_s = sorted(late for late, at in self._late.values() if now_s - at <= _FORGOTTEN_S)
-        before, behind_s = self.level, late_s[len(late_s) // 2]
+        before, behind_s = self.level, late_s[(len(late_s) - 1) // 2]
         if not self._ladder.take(behind_s, now_s):
             return
         self._changed(self.level)

@@ -43,7 +43,7 @@ def write_report(folder: Path, clips: Path, reasons: Path | None, settings: Sequ
     and ReportError.
     """
     found = clips.iterdir() if clips.is_dir() else ()
-    files = sorted(path.resolve() for path in found if path.suffix in SUFFIXES)
+    files = sorted(path.resolve() for path in found if path.suffix.lower() in SUFFIXES)
     if not files:
         raise NoRecordingsError(clips)
     make_folder(folder)

@@ -11,6 +11,7 @@ import argparse
 import csv
 import json
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from engines.command import say
 from engines.mentions import FEATURES, Weights, fitted, labels_in, mentioned
 from train.open_vocabulary import Labels, on_wheels, read_labels
 from train.wheels import Wheel, WordsError, read_wheels
@@ -36,6 +38,14 @@ def main() -> None:
     asked.add_argument("--wheels", type=Path, required=True)
     asked.add_argument("--write", type=Path, help="where the model of all clips goes")
     given = asked.parse_args()
+    try:
+        _run(given)
+    except WordsError as error:
+        say("train.mentions", str(error))
+        sys.exit(2)
+
+
+def _run(given: argparse.Namespace) -> None:
     truth, wheels = read_labels(given.truth), read_wheels(given.wheels)
     texts = read_texts(given.texts)
     if missing := sorted(truth.keys() - texts.keys()):
