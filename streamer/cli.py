@@ -225,10 +225,13 @@ def check(
     from streamer.ensemble import open_ensemble, warn_of_lacking
     from streamer.faces import open_finder
     from streamer.live import device as decoding_device
-    from streamer.probe import probe_all, probe_store
+    from streamer.node import NoCamerasError
+    from streamer.probe import probe_all, probe_spool, probe_store
     from streamer.transcribe import open_transcriber
 
     loaded = given.cameras(source, settings)
+    if not loaded.cameras:
+        raise NoCamerasError
     open_finder(loaded.faces)
     warn_of_lacking(open_ensemble(loaded.engines))
     decoding_device(loaded.video.decoder)  # which warns
@@ -237,6 +240,8 @@ def check(
     print("settings, engines and face finder are good")
     narrator = given.narrator(loaded, waits=False)
     findings = _run(probe_all(loaded.cameras, broker, narrator.model if narrator else None))
+    if loaded.mqtt:
+        findings.append(probe_spool(loaded.spool.path(loaded.node).parent))
     if store := loaded.store.file(loaded.node):
         findings.append(probe_store(store))
     for found in findings:

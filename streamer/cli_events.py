@@ -4,7 +4,7 @@ import sys
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
@@ -150,10 +150,14 @@ def export(
         write(events.events(wanted), out)
 
 
+_UNUSED: Final = ("cameras=[]", "mqtt=", "language_model=")
+
+
 def _file(config: Path | None, settings: list[str] | None) -> Path:
     from streamer import config as configuration
 
-    loaded = configuration.load(config, settings or [])
+    # What else is configured may take passwords from an environment that is the service's.
+    loaded = configuration.load(config, [*(settings or []), *_UNUSED])
     if (path := loaded.store.file(loaded.node)) is None:
         raise NoStoreError
     return path

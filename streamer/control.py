@@ -88,6 +88,14 @@ def folder() -> Path:
         raise NoPlaceError(str(error)) from error
 
 
+def _asked_folder() -> Path:
+    """Return where sockets are looked for: root may command a service of another user, too."""
+    given = os.environ.get("XDG_RUNTIME_DIR")
+    if given and os.getuid() == 0 and (there := Path(given) / "credence").is_dir():
+        return there
+    return folder()
+
+
 def claim(node: str) -> Claim | None:
     """Begin to listen; None, after a warning, where this cannot be. Blocks."""
     try:
@@ -122,7 +130,8 @@ def claimed(node: str) -> Iterator[Claim | None]:
 
 
 def _make_private(where: Path) -> None:
-    where.mkdir(mode=0o700, parents=True, exist_ok=True)
+    where.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # `parents` come with another mode
+    where.mkdir(mode=0o700, exist_ok=True)
     found = where.stat()
     if found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise PermissionError(0, "others may use this folder")
@@ -192,7 +201,7 @@ def ask(line: bytes, node: str | None = None) -> bytes:
 
 def running() -> list[str]:
     """Return the names of this user's nodes that take commands on this machine, sorted."""
-    places = filter(_accepts, folder().glob("*.sock"))
+    places = filter(_accepts, _asked_folder().glob("*.sock"))
     return sorted(place.name.removesuffix(".sock") for place in places)
 
 
@@ -206,7 +215,7 @@ def _exchanged(link: socket.socket, line: bytes, node: str) -> bytes:
     link.settimeout(_LINE_S)
     answer = b""
     try:
-        link.connect(str(folder() / f"{node}.sock"))
+        link.connect(str(_asked_folder() / f"{node}.sock"))
         link.sendall(line + b"\n")
         with link.makefile("rb") as answers:
             if answers.readline() == _HEARD:

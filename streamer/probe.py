@@ -1,6 +1,7 @@
 """`credence check`: opens what a configuration names, and says in one line each what is there."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +109,15 @@ async def probe_model(model: Model, patience_s: float = PATIENCE_S) -> Finding:
         some = ", ".join(sorted(offered)[:5]) or "none"
         return Finding(False, f"{here}: it has no {model.name!r}; it has {some}")
     return Finding(True, f"{here}: answers, and has {model.name}")
+
+
+def probe_spool(folder: Path) -> Finding:
+    """Look whether events could wait in a folder, or in one that can be made. Blocks."""
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
+        return Finding(True, f"spool {folder}: events can wait there")
+    problem = "this user may not write there" if there.is_dir() else f"{there} is no folder"
+    return Finding(False, f"spool {folder}: {problem}; set spool.folder to another")
 
 
 def probe_store(path: Path) -> Finding:

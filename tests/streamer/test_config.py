@@ -201,12 +201,18 @@ def examples() -> list[Path]:
 
 
 @pytest.mark.parametrize("path", examples(), ids=lambda path: path.name)
-def test_load_every_example(path: Path) -> None:
+def test_load_every_example(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAMERA_PASSWORD", "s3cret")
+    monkeypatch.setenv("MQTT_PASSWORD", "s3cret")
     load(path)
 
 
 @pytest.mark.parametrize("path", examples(), ids=lambda path: path.name)
-def test_load_every_setting_that_an_example_switches_off(path: Path) -> None:
+def test_load_every_setting_that_an_example_switches_off(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAMERA_PASSWORD", "s3cret")
+    monkeypatch.setenv("MQTT_PASSWORD", "s3cret")
     loaded(re.sub(r"^#(?=[a-z])", "", path.read_text(), flags=re.MULTILINE))
 
 

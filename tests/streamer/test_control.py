@@ -1,6 +1,7 @@
 """A node's control socket: one line in, one line out, and every caller is told in a sentence."""
 
 import asyncio
+import os
 import socket
 import subprocess
 import sys
@@ -94,6 +95,29 @@ async def test_a_dead_nodes_socket_is_replaced(runtime: Path) -> None:
     with pytest.raises(NoNodeError):
         await asyncio.to_thread(ask, b"hello", "attic")
     async with listening("attic"):
+        assert await asyncio.to_thread(ask, b"hello", "attic") == b"HELLO\n"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="root alone may command another user's service")
+async def test_root_commands_a_service_of_another_user(
+    runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with listening("attic"):
+        await asyncio.to_thread(
+            runtime.chmod, 0o755
+        )  # what root does not own is passed over in the same way
+        assert await asyncio.to_thread(ask, b"hello", "attic") == b"HELLO\n"
+        monkeypatch.setattr("os.getuid", lambda: 1000)
+        with pytest.raises(NoNodeError):
+            await asyncio.to_thread(ask, b"hello", "attic")
+
+
+async def test_a_runtime_folder_that_is_made_is_this_users_alone(
+    runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime / "new"))
+    async with listening("attic"):
+        assert (runtime / "new").stat().st_mode & 0o777 == 0o700
         assert await asyncio.to_thread(ask, b"hello", "attic") == b"HELLO\n"
 
 

@@ -163,6 +163,15 @@ def test_a_terminal_has_a_table(make_event: MakeEvent) -> None:
     assert second.split()[2:5] == ["door", "(update)", "speech"]
 
 
+def test_asking_needs_no_password_of_a_camera(store: Path, tmp_path: Path, tell: Tell) -> None:
+    config = tmp_path / "node.yaml"
+    config.write_text(
+        "cameras: [{name: door, url: 'rtsp://viewer:${NOT_SET}@host/x'}]\n"
+        "mqtt: {url: mqtt://host, password: '${NOT_SET}'}\n"
+    )
+    assert tell(store, "query", "-c", str(config)).returncode == 0
+
+
 def test_filters_of_the_command(store: Path, tell: Tell) -> None:
     exported = tell(store, "export", "--camera", "door", "--emotion", "anger", "--limit", "2")
     chosen = [json.loads(line)["data"]["window_id"] for line in exported.stdout.splitlines()]

@@ -210,14 +210,20 @@ def test_check_tries_everything(servers: list[RtspServer], tmp_path: Path) -> No
         "wrong": servers[0].url.replace("/clip", "/other"),
     }
     config = configured(tmp_path, bad, f"mqtt://127.0.0.1:{free_port()}", "credence")
-    code, stdout, stderr = finished("check", config)
+    (tmp_path / "file").touch()
+    spool = ("--set", f"spool.folder={tmp_path / 'file/spool'}")
+    code, stdout, stderr = finished("check", config, *spool)
     lines = stdout.splitlines()
     assert code == 2
     assert lines[1] == "camera door: h264 480x480 at 25/s, aac 16000 Hz"
     assert lines[2].startswith("camera lost: connection refused")
     assert lines[3].startswith("camera wrong: there is no such stream")
     assert "connection refused" in lines[4]
+    assert lines[5].endswith("file is no folder; set spool.folder to another")
     assert "s3cret" not in stdout + stderr
+    code, stdout, stderr = finished("check", configured(tmp_path, {}))
+    assert (code, stdout) == (2, "")
+    assert "no cameras are configured" in stderr
 
 
 @pytest.mark.timeout(30)
