@@ -62,6 +62,8 @@ class Found:
     """By kind of part: whether the cited one moved the opinion more, for each other part."""
     plain_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     more_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    said_s: list[float] = field(default_factory=list)
+    """What it takes from a verdict to its explanation."""
     explained: int = 0
     wrong: list[str] = field(default_factory=list)
     """Numbers and claims that were not measured."""
@@ -98,6 +100,9 @@ def _print(found: Found) -> None:
     every = [each for right in found.cases.values() for each in right]
     print(f"| all | {len(every)} | {np.mean(every):.1%} |\n")
     print("| window | n | engines alone, median ms | clues on top | p99 |\n" + "| --- " * 5 + "|")
+    said_ms = 1000 * np.array(found.said_s)
+    p99_ms = np.percentile(said_ms, 99)
+    print(f"| verdict and text | {len(said_ms)} | - | {np.median(said_ms):.1f} | {p99_ms:.1f} |")
     for kind, plain_s in found.plain_s.items():
         more_ms = 1000 * np.array(found.more_s[kind])
         print(
@@ -119,14 +124,20 @@ async def _windows(path: Path, config: Config, finder: Finder) -> list[flow.Wind
 
 
 async def _explain(windows: list[flow.Window], ensemble: Ensemble, found: Found) -> None:
-    """Count what explanations say that was not measured."""
+    """Count what explanations say that was not measured, and time the last stage."""
 
     async def recognised() -> AsyncIterator[flow.Recognised]:
         for window in windows:
             yield judge(window, ensemble)
 
-    worker = Worker("x")
-    async for each in explain(fuse(recognised()), worker, words=True):
+    async def judged() -> AsyncIterator[flow.Judged]:
+        async for each in fuse(recognised()):
+            began.append(time.perf_counter())
+            yield each
+
+    worker, began = Worker("x"), list[float]()
+    async for each in explain(judged(), worker, words=True):
+        found.said_s.append(time.perf_counter() - began[-1])
         assert each.explanation
         found.explained += 1
         found.wrong += wrong_numbers(each.explanation, each.clues)

@@ -106,11 +106,11 @@ class Commands:
         asked = mqtt.commands("+", "enabled", "set")
         while True:
             told = await asked.get()
+            camera = told.topic.split("/")[-3]
             if told.payload in (b"ON", b"OFF"):
-                camera = told.topic.split("/")[-3]
                 self.reloader.roster.switch(camera, enabled=told.payload == b"ON")
-            else:
-                log.warning("a camera was not switched: enabled/set takes ON or OFF")
+            elif told.payload:  # empty is how a retained command is taken back
+                log.warning(f"camera {camera!r} was not switched: enabled/set takes ON or OFF")
 
 
 def _named(payload: bytes, folder: Path) -> Wanted:

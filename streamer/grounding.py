@@ -191,9 +191,18 @@ class Question:
         )
 
 
+_WRAPPED: Final = re.compile(
+    r"\s*(?:<think>.*?</think>)?\s*```(?:json)?\s*(\{.*\})\s*```\s*"
+    r"|\s*<think>.*?</think>\s*(\{.*\})\s*",
+    re.DOTALL,
+)
+"""What small models put around their JSON: thoughts, and a fence."""
+
+
 def _read(answer: str) -> Answer:
+    wrapped = _WRAPPED.fullmatch(answer)
     try:
-        return Answer.model_validate_json(answer)
+        return Answer.model_validate_json((wrapped[1] or wrapped[2]) if wrapped else answer)
     except ValidationError:
         raise RejectedError("malformed") from None
 

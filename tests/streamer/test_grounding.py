@@ -114,14 +114,24 @@ def test_the_schema_takes_a_good_answer_and_no_unknown_clue() -> None:
         "null",
         "{}",
         json.dumps(GOOD)[:-20],
-        f"```json\n{json.dumps(GOOD)}\n```",
+        f"```json\n{json.dumps(GOOD)}",
+        f"Here you are: ```json\n{json.dumps(GOOD)}\n```",
+        f"<think>{json.dumps(GOOD)}",
         "[" * 100_000,
+        "<think>" * 20_000,
         '{"text": "\\ud800", "cited": ["face.expression"], "labels": ["happy"]}',
     ],
     ids=lambda answer: answer[:20] or "nothing",
 )
 def test_what_is_no_such_json_is_malformed(answer: str) -> None:
     assert fault(answer) == "malformed"
+
+
+@pytest.mark.parametrize("around", ["```json\n{}\n```", "```\n{}```\n", "<think>So.</think>\n\n{}"])
+def test_thoughts_and_a_fence_are_taken_off(around: str) -> None:
+    answer, now = json.dumps(GOOD), datetime.now(UTC)
+    wrapped = around.replace("{}", answer)
+    assert question().checked(wrapped, "m", now) == question().checked(answer, "m", now)
 
 
 @pytest.mark.parametrize(

@@ -401,7 +401,7 @@ async def test_a_process_follows_its_file_and_its_broker(
     assert (node.returncode, "Traceback" in log) == (0, False)
     assert "settings were read again: enabled hall, shed; restart for: vad" in log
     assert "no camera is named 'yard', so none was switched" in log
-    assert "a camera was not switched: enabled/set takes ON or OFF" in log
+    assert "camera 'hall' was not switched: enabled/set takes ON or OFF" in log
     assert log.count("camera door: online") == 1, "it was left alone"
     for name in ("door", "hall", "shed"):
         events = seen.of(name)
