@@ -230,12 +230,12 @@ def check(
     from streamer.transcribe import open_transcriber
 
     loaded = given.cameras(source, settings)
-    if not loaded.cameras:
-        raise NoCamerasError
     open_finder(loaded.faces)
     warn_of_lacking(open_ensemble(loaded.engines))
     decoding_device(loaded.video.decoder)  # which warns
     open_transcriber(loaded, live=False)
+    if not loaded.cameras:
+        raise NoCamerasError
     broker = given.broker(loaded.mqtt) if loaded.mqtt else None
     print("settings, engines and face finder are good")
     narrator = given.narrator(loaded, waits=False)

@@ -97,7 +97,10 @@ async def test_client_certificate_is_let_in(encrypted: Broker, node: Tls) -> Non
 
 
 async def test_missing_client_certificate_is_said(encrypted: Broker) -> None:
-    assert "it wants mqtt.client_cert and mqtt.client_key" in await warning_of(encrypted)
+    said = "hung up"
+    while "hung up" in said:  # as below
+        said = await warning_of(encrypted)
+    assert "it wants mqtt.client_cert and mqtt.client_key" in said
 
 
 async def test_refused_client_certificate_is_said(
@@ -105,7 +108,10 @@ async def test_refused_client_certificate_is_said(
 ) -> None:
     stranger = Authority(tmp_path, "theirs").issue("stranger")
     wrong = replace(encrypted, tls=replace(stranger, ca_file=authority.file))
-    assert "it does not trust the authority of mqtt.client_cert" in await warning_of(wrong)
+    said = "hung up"
+    while "hung up" in said:  # with TLS 1.3 the refusal may cross what we have written, and is lost
+        said = await warning_of(wrong)
+    assert "it does not trust the authority of mqtt.client_cert" in said
 
 
 async def test_broker_of_another_authority_is_said(
