@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import pytest
 from blockbuster import blockbuster_ctx
 
@@ -18,6 +19,7 @@ from tests.streamer.broker import Mosquitto
 from tests.streamer.events import event_of
 
 MakeEvent = Callable[..., EmotionEvent]
+SHORT_S = 6.0
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +47,19 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("skimage", reason="the portrait comes with scikit-image")
     path: Path = tmp_path_factory.mktemp("clip") / "astronaut.mp4"
     make_clip(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def short_clip(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its first six seconds: a sentence, and a rest."""
+    path: Path = tmp_path_factory.mktemp("short") / "astronaut.mp4"
+    with av.open(str(clip)) as whole, av.open(str(path), "w") as part:
+        streams = {s.index: part.add_stream_from_template(s) for s in whole.streams}
+        for packet in whole.demux():
+            if packet.pts is not None and packet.pts * packet.time_base < SHORT_S:
+                packet.stream = streams[packet.stream.index]
+                part.mux(packet)
     return path
 
 

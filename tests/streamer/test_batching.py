@@ -186,11 +186,11 @@ async def test_only_what_gains_by_batches_waits(engine: Engine, runtime: Recordi
 
 
 @pytest.mark.timeout(120)
-async def test_many_cameras_say_the_same_with_batches_and_without(clip: Path) -> None:
+async def test_many_cameras_say_the_same_with_batches_and_without(short_clip: Path) -> None:
     config = Config(node="attic", faces=Faces(model="haar"))
     player = await asyncio.to_thread(open_replay, config)
     alone = Events()
-    await player.run([clip], alone)
+    await player.run([short_clip], alone)
     ensemble = player.judging.panel.sitting
     recording = {kind: with_batches(engine) for kind, engine in ensemble.engines.items()}
     batcher = Batcher(1.0)  # long enough for a slow machine's cameras to meet
@@ -201,7 +201,7 @@ async def test_many_cameras_say_the_same_with_batches_and_without(clip: Path) ->
     async def camera() -> list[EmotionEvent]:
         finder = await asyncio.to_thread(open_finder, config.faces)
         events = Events()
-        await Replay(judging, finder).run([clip], events)
+        await Replay(judging, finder).run([short_clip], events)
         return events.all
 
     cameras = await asyncio.gather(*(camera() for _ in range(3)))
