@@ -1,6 +1,8 @@
 """Where the log goes: standard error, or into what is shown on the terminal."""
 
+import errno
 import logging
+import os
 import re
 import sys
 import threading
@@ -47,12 +49,27 @@ class _Lossy:
     file: TextIO
 
     def write(self, text: str) -> None:
-        with suppress(OSError):
+        with self._lossy():
             self.file.write(text)
 
     def flush(self) -> None:
-        with suppress(OSError):
+        with self._lossy():
             self.file.flush()
+
+    @contextmanager
+    def _lossy(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno in (errno.EPIPE, errno.EIO):  # it does not come back
+                self._forget()
+
+    def _forget(self) -> None:
+        """Write to nowhere from now on: what is still buffered would spoil the exit code."""
+        with suppress(OSError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.file.fileno())
+            os.close(nowhere)
 
 
 @dataclass(slots=True)
