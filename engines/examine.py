@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from types import MappingProxyType
 from typing import Final
 
@@ -55,10 +55,7 @@ def parts_of(window: Window) -> list[Window]:
         case VoiceWindow():
             return []
         case TextWindow():
-            spoken = window.text.split()
-            return [
-                replace(window, text=" ".join(spoken[:n] + spoken[n + 1 :])) for n in _asked(spoken)
-            ]
+            return [replace(window, text=rest) for rest in _shorter(window.text).values()]
 
 
 def of(window: Window, answer: Answer, parts: Sequence[Opinion]) -> list[Clue]:
@@ -123,7 +120,7 @@ def _of_words(window: TextWindow, answer: Answer, shorter: Sequence[Opinion]) ->
     best, spoken = _leading(answer), window.text.split()
     sure = float(answer.opinion.projected[best])
     found = [_clue("text.words", sure, "probability", window, best)]
-    for n, opinion in zip(_asked(spoken), shorter, strict=True):
+    for n, opinion in zip(_shorter(window.text), shorter, strict=True):
         drop = sure - float(opinion.projected[best])
         name, word = f"text.word.{n + 1}", _bare(spoken[n])
         found.append(_clue(name, drop, "probability", window, best, word))
@@ -178,11 +175,12 @@ def _leading(answer: Answer) -> int:
     return int(answer.opinion.projected.argmax())
 
 
-def _asked(spoken: Sequence[str]) -> list[int]:
-    """Return which words are left out, one at a time."""
-    told = [n for n, word in enumerate(spoken) if _bare(word) and _bare(word) not in _ASIDE]
-    rest = {n: " ".join([*spoken[:n], *spoken[n + 1 :]]) for n in told}
-    return [n for n in told if text.words(rest[n])][:_MOST_WORDS]
+def _shorter(said: str) -> dict[int, str]:
+    """Return a text without each of its first words that mean something, by that word's place."""
+    spoken = said.split()
+    told = (n for n, word in enumerate(spoken) if _bare(word) and _bare(word) not in _ASIDE)
+    rest = ((n, " ".join([*spoken[:n], *spoken[n + 1 :]])) for n in told)
+    return dict(islice(((n, left) for n, left in rest if text.words(left)), _MOST_WORDS))
 
 
 def _clue(

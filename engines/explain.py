@@ -1,4 +1,4 @@
-"""Clues → an explanation: a sentence or two that say nothing but what was measured, and labels.
+"""Clues → an explanation: a few sentences that say nothing but what was measured, and labels.
 
 In the order of EMER (arXiv 2306.15401): what is seen and heard first, then whether the words
 confirm it. No language model is asked, and the same clues always give the same text.
