@@ -11,16 +11,17 @@ import pytest
 from engines.build import build
 from engines.engine import engine_manifest, open_engine
 from engines.errors import CredenceError
-from engines.job import Precision
+from engines.job import Job, Precision
 from engines.manifest import MultilabelManifest
-from engines.parity import INPUTS, Parity, apart, compare, inputs_for, reference_of
-from engines.runtime import Batch, Outputs
+from engines.parity import INPUTS, TOLERANCE, Parity, apart, compare, inputs_for, reference_of
+from engines.runtime import LABELLED, Batch, Outputs
 from engines.runtime.guarded import Guarded
 from engines.verdict import UNCERTIFIED
 from tests.engines.bundle import PARTS, write_multilabel
 
 pytestmark = pytest.mark.usefixtures("cache")
 
+needs_torch = pytest.mark.skipif(not find_spec("torch"), reason="torch is not installed")
 needs_openvino = pytest.mark.skipif(not find_spec("openvino"), reason="openvino is not installed")
 
 
@@ -97,8 +98,8 @@ def test_variations_keep_padding_and_absent_modalities(bundle: Path) -> None:
     start = 0
     for part in PARTS.values():
         rows = varied[:, start : start + part.length]
-        assert not rows[:, :, part.width :].any()
-        there = rows.any(axis=2)
+        assert not np.count_nonzero(rows[:, :, part.width :])
+        there = (rows != 0).any(axis=2)
         assert (there[:, :-1] >= there[:, 1:]).all()  # padding is at the end
         assert set(there.sum(axis=1)) == set(range(part.length + 1))
         assert 0.2 < (~there.any(axis=1)).mean() < 0.3
@@ -118,6 +119,38 @@ def test_openvino_is_built_compared_and_used(bundle: Path) -> None:
     inputs = inputs_for(reference_of(bundle).inputs, parts=PARTS)[:40]
     expected = open_engine(bundle, "multilabel").runtime(inputs)
     assert apart(opened.runtime(inputs), expected) < 1e-4
+
+
+@needs_torch
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_torch_gives_its_outputs_by_name(precision: Precision, tmp_path: Path) -> None:
+    import torch
+    from torch import Tensor, nn
+
+    from engines.runtime import cuda
+
+    class Tiny(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.head = nn.Linear(18 * 5, 4), nn.Linear(4, 7)
+
+        def forward(self, sequences: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            embedding = self.body(sequences.flatten(1)).relu()  # (B, 4)
+            scores = self.head(embedding)  # (B, 7)
+            return scores.sigmoid(), scores.exp(), embedding
+
+    network = Tiny().eval()
+    rows = torch.randn(5, 18, 5, generator=torch.Generator().manual_seed(0))
+    batch = {0: torch.export.Dim("B")}
+    program = torch.export.export(network, (rows[:2],), dynamic_shapes=(batch,))
+    torch.export.save(program, tmp_path / "program.pt2")
+    job = Job(tmp_path, (None, 18, 5), precision, 4, None, tmp_path, given=LABELLED)
+    with torch.inference_mode():
+        made = dict(zip(LABELLED, (out.numpy() for out in network(rows)), strict=True))
+    found = cuda.load(job)(rows.numpy())
+    assert apart(found, made) < TOLERANCE[precision]
+    assert found["embedding"].shape == (5, 4)
 
 
 def test_a_fast_runtime_that_gives_nonsense_is_given_up(bundle: Path) -> None:
