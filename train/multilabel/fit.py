@@ -14,6 +14,7 @@ from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
 from engines.errors import CredenceError
+from engines.manifest import BUNDLES, read_manifest
 from train.data.samples import DataError
 from train.data.sequences import Floats, Parts, Sequences, read_sequences
 from train.fit import device_of, schedule, shuffled
@@ -25,6 +26,8 @@ from train.multilabel.recipe import LdduRecipe
 from train.multilabel.run import Best, MultilabelResults, State, finish, resume, save
 from train.run import claim
 
+OURS = "matched"
+"""The corpus of sequences that the shipped encoders made."""
 _BLOCK = 1024
 
 
@@ -67,7 +70,7 @@ def train(
             save(state, run)
             progress.advance(bar)
     if state.epoch == recipe.optimise.epochs:
-        finish(run, _results(state, parts))
+        finish(run, _results(recipe, state, parts))
 
 
 def _check_labels(corpus: str, parts: Parts) -> None:
@@ -133,7 +136,7 @@ def _validate(state: State, valid: Sequences) -> float:
     return score
 
 
-def _results(state: State, parts: Parts) -> MultilabelResults:
+def _results(recipe: LdduRecipe, state: State, parts: Parts) -> MultilabelResults:
     """Choose thresholds on the validation part, for the weights of the best epoch."""
     assert state.best is not None, "an epoch is done"
     state.network.load_state_dict(state.best.weights)
@@ -144,6 +147,9 @@ def _results(state: State, parts: Parts) -> MultilabelResults:
         epoch=state.best.epoch,
         labels=parts.train.labels,
         parts={m: (pool.shape[1], pool.shape[2]) for m, pool in parts.train.pools.items()},
+        engines={kind: read_manifest(BUNDLES / kind)[1] for kind in parts.train.pools}
+        if recipe.corpus == OURS
+        else {},
         thresholds=tuple(round(float(t), 4) for t in thresholds),
         metrics={
             name: dict(scores(part.targets > 0, said[name] >= thresholds))

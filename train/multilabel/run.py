@@ -25,9 +25,11 @@ class MultilabelResults(BaseModel):
     labels: tuple[str, ...]
     parts: dict[str, tuple[int, int]]
     """By modality, in the network's order: rows of a sequence, numbers in a row."""
+    engines: dict[str, str]
+    """By modality, the hash of the encoder whose sequences these are; empty where none is ours."""
     thresholds: tuple[float, ...]
     """By label, the probability from which it counts as shown, chosen on the validation part."""
-    metrics: dict[str, dict[str, float | None]]
+    metrics: dict[str, dict[str, float]]
     """By part, `valid` and `test`; the test part chose nothing."""
 
 
