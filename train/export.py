@@ -114,7 +114,8 @@ def write_network(
 @contextlib.contextmanager
 def _without_noise() -> Iterator[None]:
     """Keep torch's exporter from warning of what it does itself, and of torchvision."""
-    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
+    for name in ("torch.onnx._internal.exporter._registration", "onnxscript.optimizer"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated", FutureWarning)
         yield

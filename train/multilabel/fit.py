@@ -3,7 +3,6 @@
 The same call continues an interrupted run to the same weights.
 """
 
-import copy
 import math
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from train.data.samples import DataError
 from train.data.sequences import Floats, Parts, Sequences, read_sequences
 from train.fit import device_of, schedule, shuffled
 from train.models.lddu import Lddu, Unimodal
-from train.multilabel.judge import chosen, judge, one
+from train.multilabel.judge import chosen, judge, micro_f1_error, one
 from train.multilabel.losses import correct, loss
 from train.multilabel.metrics import scores
 from train.multilabel.recipe import LdduRecipe
@@ -128,11 +127,11 @@ def leave_out(rows: list[Floats], chance: float, rng: np.random.Generator) -> No
 
 
 def _validate(state: State, valid: Sequences) -> float:
-    """Return the micro-F1 under the best threshold, and keep the weights if it is the highest."""
+    """Return the micro-F1 under the best threshold, and keep the weights if they are the best."""
     probability, truth = judge(state.network, valid).probability, valid.targets > 0
-    score = scores(truth, probability >= one(probability, truth))["micro_f1"]
-    if state.best is None or score > state.best.score:
-        state.best = Best(state.epoch, score, copy.deepcopy(state.network.state_dict()))
+    shown = probability >= one(probability, truth)
+    score = scores(truth, shown)["micro_f1"]
+    state.best = Best.after(state.best, score, micro_f1_error(truth, shown), state)
     return score
 
 
