@@ -28,6 +28,8 @@ BUNDLES = Path(__file__).parent / "bundles"
 """The engines that ship with Credence, a folder each."""
 
 Modality = Literal["face", "voice", "text"]
+Kind = Modality | Literal["multilabel"]
+"""Of an engine."""
 Share = Annotated[float, Field(ge=0, le=1)]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
 """Of a file in the bundle's own folder."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from math import ceil, nan
-from typing import Final, Literal, get_args
+from typing import Final, Literal, TypeVar, get_args
 
 from prometheus_client import (
     CollectorRegistry,
@@ -24,6 +24,9 @@ from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
+from engines.engine import Engine
+from engines.manifest import Kind
+from engines.multilabel import MultilabelEngine
 from engines.runtime import Batch, Outputs, Runtime
 from streamer.connection import State, Status
 from streamer.ensemble import Ensemble
@@ -45,6 +48,8 @@ Reason = Literal["overload", "undecoded"]
 not."""
 Shed = Literal["ambient", "sampling", "transcript"]
 """Windows in which nobody speaks, pictures, transcripts: what goes before media is dropped."""
+
+AnyEngine = TypeVar("AnyEngine", Engine, MultilabelEngine)
 
 
 class Metrics:
@@ -154,15 +159,21 @@ class Metrics:
         own = _Counted("credence_explanations", says, results, ("camera", "result"))
         self._registry.register(own)
 
+    def follow_engines(self, failed: Callable[[], Mapping[str, int]]) -> None:
+        """Also tell how often events went without what an engine adds to them."""
+        says = "Windows without what an engine adds, as it failed."
+        self._registry.register(_Counted("credence_engine_failures", says, failed, ("engine",)))
+
     def timed(self, ensemble: Ensemble) -> Ensemble:
         """Have the calls of an ensemble's engines timed; those that are already stay the same."""
-        engines = {
-            kind: engine
-            if isinstance(engine.runtime, _Timed)
-            else replace(engine, runtime=_Timed(engine.runtime, self.engine.labels(kind)))
-            for kind, engine in ensemble.engines.items()
-        }
-        return replace(ensemble, engines=engines)
+        engines = {kind: self._timed(kind, engine) for kind, engine in ensemble.engines.items()}
+        several = ensemble.multilabel and self._timed("multilabel", ensemble.multilabel)
+        return replace(ensemble, engines=engines, multilabel=several)
+
+    def _timed(self, kind: Kind, engine: AnyEngine) -> AnyEngine:
+        if isinstance(engine.runtime, _Timed):
+            return engine
+        return replace(engine, runtime=_Timed(engine.runtime, self.engine.labels(kind)))
 
     def page(self) -> bytes:
         """Return everything as `CONTENT_TYPE`. Blocks: the process's own are read from files."""

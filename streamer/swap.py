@@ -12,7 +12,8 @@ from pydantic import AfterValidator
 
 from engines.engine import Engine, open_engine
 from engines.errors import CredenceError
-from engines.manifest import Modality
+from engines.manifest import Kind, Modality
+from engines.multilabel import MultilabelEngine, MultilabelMismatchError
 from engines.verdict import MODALITIES, PolicyMismatchError
 from engines.verify import verify
 from streamer import addresses
@@ -44,6 +45,7 @@ class Wanted(Wire):
     voice: Choice | None = None
     text: Choice | None = None
     policy: Choice | None = None
+    multilabel: Choice | None = None
 
     def choices(self) -> dict[str, str]:
         """Return what is not to stay as it is."""
@@ -67,7 +69,7 @@ class Wanted(Wire):
 class Sitting(Wire):
     """Who judges, by their hashes, as in every event."""
 
-    engines: dict[Modality, str]
+    engines: dict[Kind, str]
     policy: str
 
     @classmethod

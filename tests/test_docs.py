@@ -54,6 +54,7 @@ def test_operations_say_what_every_metric_means() -> None:
     metrics.follow(lambda: True, lambda: 0, lambda: {"size": 0})
     metrics.follow_store(lambda: {"size": 0})
     metrics.engine.labels("face")
+    metrics.follow_engines(lambda: {"multilabel": 0})
     metrics.follow_model(lambda: {("door", "accepted"): 0})
     counted = {
         _counted(sample.name): tuple(sorted(sample.labels.keys() - {"le"}))
