@@ -12,6 +12,7 @@ from engines.engine import Engine, EngineContractError, open_engine
 from engines.labels import EMOTIONS, UnknownLabelError, emotion_named
 from engines.manifest import BrokenBundleError, sha256
 from engines.opinion import Opinion
+from engines.runtime import Batch, Outputs
 from engines.verify import verify
 from engines.window import FaceWindow
 from tests.engines.bundle import write_bundle
@@ -148,9 +149,9 @@ def test_verify_refuses_a_runtime_that_computes_something_else(bundle: Path) -> 
         name = "wrong"
         batches = False
 
-        def __call__(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            evidence, embedding = good.runtime(batch)
-            return evidence + 1, embedding
+        def __call__(self, batch: Batch) -> Outputs:
+            made = good.runtime(batch)
+            return {**made, "evidence": made["evidence"] + 1}
 
     with pytest.raises(BrokenBundleError, match="opinions differ"):
         verify(Engine(good.path, good.manifest, good.hash, Wrong()))
