@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal, TypeVar, overload
 
 import structlog
 
@@ -14,6 +15,8 @@ from engines.verdict import UNCERTIFIED, Policy, open_policy
 from streamer import config
 
 log = structlog.get_logger()
+
+AnyEngine = TypeVar("AnyEngine", Engine, MultilabelEngine)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,11 +62,15 @@ def open_ensemble(settings: config.Engines, *, multilabel: bool = False) -> Ense
         return ensemble
     folder = folder_of(settings.multilabel, "multilabel") or Path(settings.multilabel)
     several = open_on(settings.device, folder, "multilabel")
-    several.manifest.check_engines(ensemble.hashes)
+    several.check_encoders({kind: engine.hash for kind, engine in engines.items()})
     return replace(ensemble, multilabel=several)
 
 
-def open_on(device: str | None, folder: Path, kind: Modality) -> Engine:
+@overload
+def open_on(device: str | None, folder: Path, kind: Literal["multilabel"]) -> MultilabelEngine: ...
+@overload
+def open_on(device: str | None, folder: Path, kind: Modality) -> Engine: ...
+def open_on(device: str | None, folder: Path, kind: Kind) -> Engine | MultilabelEngine:
     """Open a bundle for a device, as `open_engine` does, and log what there is to know."""
     return open_engine(folder, kind, device, tell=log.info, lost=log.warning)
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from math import ceil, nan
-from typing import Final, Literal, TypeVar, get_args
+from typing import Final, Literal, get_args
 
 from prometheus_client import (
     CollectorRegistry,
@@ -24,12 +24,10 @@ from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
-from engines.engine import Engine
 from engines.manifest import Kind
-from engines.multilabel import MultilabelEngine
 from engines.runtime import Batch, Outputs, Runtime
 from streamer.connection import State, Status
-from streamer.ensemble import Ensemble
+from streamer.ensemble import AnyEngine, Ensemble
 from streamer.event import EmotionEvent
 from streamer.reading import Reading
 
@@ -48,8 +46,6 @@ Reason = Literal["overload", "undecoded"]
 not."""
 Shed = Literal["ambient", "sampling", "transcript"]
 """Windows in which nobody speaks, pictures, transcripts: what goes before media is dropped."""
-
-AnyEngine = TypeVar("AnyEngine", Engine, MultilabelEngine)
 
 
 class Metrics:
