@@ -1,6 +1,5 @@
 """What a node counts, by Prometheus' conventions. docs/operations.md says what each name means."""
 
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -25,11 +24,11 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
 from engines.manifest import Kind
-from engines.runtime import Batch, Outputs, Runtime
 from streamer.connection import State, Status
 from streamer.ensemble import AnyEngine, Ensemble
 from streamer.event import EmotionEvent
 from streamer.reading import Reading
+from streamer.timing import Timed
 
 # Else a line more for each counter says when the node began.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -167,9 +166,9 @@ class Metrics:
         return replace(ensemble, engines=engines, multilabel=several)
 
     def _timed(self, kind: Kind, engine: AnyEngine) -> AnyEngine:
-        if isinstance(engine.runtime, _Timed):
+        if isinstance(engine.runtime, Timed):
             return engine
-        return replace(engine, runtime=_Timed(engine.runtime, self.engine.labels(kind)))
+        return replace(engine, runtime=Timed(engine.runtime, self.engine.labels(kind)))
 
     def page(self) -> bytes:
         """Return everything as `CONTENT_TYPE`. Blocks: the process's own are read from files."""
@@ -265,28 +264,6 @@ class CameraMetrics:
         age_s = max(0.0, (now - event.time).total_seconds())  # a clock may be set back
         self._all.age.labels(self.name).observe(age_s)
         self.ages_s.append(age_s)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Timed:
-    """A runtime whose calls are timed."""
-
-    runtime: Runtime
-    into: Histogram
-
-    @property
-    def name(self) -> str:
-        return self.runtime.name
-
-    @property
-    def batches(self) -> bool:
-        return self.runtime.batches
-
-    def __call__(self, batch: Batch) -> Outputs:
-        began_s = time.perf_counter()
-        outputs = self.runtime(batch)
-        self.into.observe(time.perf_counter() - began_s)
-        return outputs
 
 
 def percentile_99(values: Iterable[float]) -> float | None:

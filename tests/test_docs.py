@@ -5,14 +5,14 @@ import re
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from docs import make
 from engines.engine import BUNDLES
 from engines.labels import EMOTIONS
 from engines.quality import MEASURES
 from engines.verdict import open_policy, read_off
-from streamer.event import EmotionEvent
+from streamer.event import EmotionEvent, SeveralEmotions
 from streamer.explanation import ExplanationEvent
 from streamer.history import COLUMNS
 from streamer.metrics import Metrics
@@ -41,6 +41,14 @@ def test_example_event_is_one() -> None:
     present = "+".join(sorted(kind for kind, o in data.opinions.items() if o.present))
     assert data.confidence == pytest.approx(read_off(policy.calibration[present], best), abs=1e-6)
     assert data.threshold == policy.thresholds[present]
+
+
+def test_example_of_several_emotions_is_one() -> None:
+    text = (DOCS / "multilabel.md").read_text(encoding="utf-8").partition("## In events")[2]
+    example = text.partition("```json\n")[2].partition("```")[0]
+    found = TypeAdapter(tuple[SeveralEmotions, ...]).validate_json(example.partition(":")[2])
+    assert {each.label for each in found} == set(EMOTIONS)
+    assert list(found) == sorted(found, key=lambda each: -each.probability)
 
 
 def test_events_say_what_every_measure_means() -> None:
