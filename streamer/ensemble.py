@@ -33,8 +33,10 @@ class Ensemble:
     @property
     def everyone(self) -> dict[Kind, Engine | MultilabelEngine]:
         """Every engine that runs, by what it is for."""
-        everyone: dict[Kind, Engine | MultilabelEngine] = {**self.engines}
-        return everyone | ({"multilabel": self.multilabel} if self.multilabel else {})
+        everyone: dict[Kind, Engine | MultilabelEngine] = dict(self.engines.items())
+        if self.multilabel:
+            everyone["multilabel"] = self.multilabel
+        return everyone
 
     @property
     def hashes(self) -> dict[Kind, str]:

@@ -191,7 +191,7 @@ class EmotionData(Part):
     """Beliefs and uncertainty sum to 1."""
     conflict: Share
     """The largest disagreement between two modalities."""
-    emotions: tuple[SeveralEmotions, ...] | None | MISSING = Field(
+    emotions: tuple[SeveralEmotions, ...] | MISSING | None = Field(
         default=MISSING, exclude_if=lambda emotions: emotions is MISSING
     )
     """Several at once, the most probable first, where `recognition.multilabel` asks for it;

@@ -43,9 +43,13 @@ class FakeMultilabel:
     hash: str = "m1"
     broken: bool = False
     given: list[SequenceWindow] = field(default_factory=list)
+    calls: list[int] = field(default_factory=list)
+    """About how many windows it was asked each time."""
+    runtime: Any = None
 
     def answers(self, windows: Sequence[SequenceWindow]) -> list[Emotions]:
         self.given += windows
+        self.calls.append(len(windows))
         if self.broken:
             raise RuntimeError(f"{self.hash} is broken")
         return [emotions_of(len(window.sequences)) for window in windows]
@@ -53,7 +57,7 @@ class FakeMultilabel:
 
 def emotions_of(shown: int) -> Emotions:
     """Return what shows the first emotions, each less than the one before."""
-    ranks = np.arange(len(EMOTIONS))
+    ranks = np.arange(len(EMOTIONS), dtype=np.float64)
     return Emotions(0.9 - 0.1 * ranks, 0.01 * ranks, ranks < shown)
 
 

@@ -239,7 +239,7 @@ def test_replay_example_spells_out_the_defaults() -> None:
 def test_an_engine_for_several_emotions_is_shipped_or_a_path() -> None:
     assert loaded("engines: {multilabel: several}").engines.multilabel.endswith("/several")
     assert loaded("recognition:\n  #multilabel: true").recognition == Recognition()
-    with pytest.raises(ConfigError, match=r"recognition\.multilabel must be true or false"):
+    with pytest.raises(ConfigError, match=r"recognition\.multilabel: must be true or false"):
         load(None, ["recognition.multilabel=several"])
 
 
