@@ -164,6 +164,11 @@ class SeveralEmotions(Part):
     """Whether the probability reaches the engine's threshold for this emotion."""
 
 
+AllEmotions = Annotated[
+    tuple[SeveralEmotions, ...], Field(min_length=len(EMOTIONS), max_length=len(EMOTIONS))
+]
+
+
 class EmotionData(Part):
     """One judged window."""
 
@@ -191,7 +196,7 @@ class EmotionData(Part):
     """Beliefs and uncertainty sum to 1."""
     conflict: Share
     """The largest disagreement between two modalities."""
-    emotions: tuple[SeveralEmotions, ...] | MISSING | None = Field(
+    emotions: AllEmotions | MISSING | None = Field(
         default=MISSING, exclude_if=lambda emotions: emotions is MISSING
     )
     """Several at once, the most probable first, where `recognition.multilabel` asks for it;

@@ -11,7 +11,11 @@ BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 SEVERAL = [
     {"label": "happiness", "probability": 0.81, "spread": 0.2, "shown": True},
     {"label": "surprise", "probability": 0.47, "spread": 0.3, "shown": True},
-    {"label": "neutral", "probability": 0.12, "spread": 0.2, "shown": False},
+    *(
+        {"label": label, "probability": 0.1, "spread": 0.2, "shown": False}
+        for label in EMOTIONS
+        if label not in ("happiness", "surprise")
+    ),
 ]
 
 

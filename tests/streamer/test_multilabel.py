@@ -5,7 +5,6 @@ import hashlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +12,6 @@ import jsonschema
 import numpy as np
 import pytest
 
-from engines.engine import BUNDLES
 from engines.labels import EMOTIONS
 from engines.manifest import Modality
 from engines.multilabel import Emotions
@@ -25,20 +23,13 @@ from streamer.fuse import fuse
 from streamer.metrics import Metrics
 from streamer.recognise import recognise
 from streamer.worker import Worker
-from tests.media import CLIPS, YUNET, needs_data
-from tests.streamer.ensembles import FakeMultilabel, emotions_of, ensemble_of
+from tests.streamer.ensembles import FakeMultilabel, ensemble_of
 from tests.streamer.test_announce import SCHEMA, announcer
 from tests.streamer.test_announce import judged as announced
 from tests.streamer.test_ensemble import judge, seen, spoken
-from tests.streamer.test_replay import credence
-from tests.streamer.test_replay import events as events_of
 from tests.streamer.test_transcribe import heard
 
 ALL: dict[Modality, Any] = {"face": "f1", "voice": "v1", "text": "t1"}
-
-needs_bundle = pytest.mark.skipif(
-    not (BUNDLES / "multilabel").exists(), reason="no multilabel engine ships"
-)
 
 
 def saying(words: str) -> Window:
@@ -212,51 +203,6 @@ async def test_windows_of_several_cameras_are_asked_about_at_once() -> None:
     batcher.close()
     assert engine.calls == [3]
     assert all(each.emotions for (each,) in found)
-
-
-def emotionless(event: dict[str, Any]) -> dict[str, Any]:
-    """Return what an event would be without several emotions, but for its ids."""
-    data = {key: value for key, value in event["data"].items() if key != "emotions"}
-    engines = {kind: each for kind, each in data["engines"].items() if kind != "multilabel"}
-    same = {"id": None, "recordedtime": None}
-    return {**event, **same, "data": {**data, "engines": engines, "window_id": None}}
-
-
-@needs_bundle
-@pytest.mark.timeout(120)
-def test_replay_tells_several_emotions_and_changes_nothing_else(short_clip: Path) -> None:
-    said: list[list[Any]] = [
-        events_of(
-            credence("replay", short_clip, "--set", f"recognition.multilabel={wanted}").stdout
-        )
-        for wanted in ("true", "false")
-    ]
-    assert said[0]
-    assert [emotionless(event) for event in said[0]] == [emotionless(event) for event in said[1]]
-    for event in said[0]:
-        assert_tells(event)
-    assert not any("emotions" in event["data"] for event in said[1])
-
-
-@needs_bundle
-@needs_data
-@pytest.mark.timeout(300)
-def test_replay_of_shared_clips_tells_several_emotions() -> None:
-    clips = sorted(CLIPS.glob("*.m[p4][g4]"))
-    settings = ("--set", f"faces.model={YUNET}", "--set", "recognition.multilabel=true")
-    done = credence("replay", *clips, *settings, limit_s=240)
-    found: list[Any] = events_of(done.stdout)
-    assert {event["subject"] for event in found} == {path.stem for path in clips}
-    for event in found:
-        assert_tells(event)
-
-
-def assert_tells(event: dict[str, Any]) -> None:
-    several = event["data"]["emotions"]
-    assert sorted(each["label"] for each in several) == list(EMOTIONS)
-    order = [each["probability"] for each in several]
-    assert order == sorted(order, reverse=True)
-    assert "multilabel" in event["data"]["engines"]
 
 
 def with_runtimes(ensemble: Ensemble) -> Ensemble:
