@@ -74,7 +74,8 @@ def build(
     if precision == "int8":
         if manifest.kind == "multilabel":
             raise NoDataError(
-                "int8 is calibrated on inputs, and no files hold a multilabel engine's"
+                "int8 is calibrated on inputs, and no files hold a multilabel engine's;"
+                " build it in another precision"
             )
         enough(data)
     key = key_of(bundle, manifest, chosen, precision, max_batch=max_batch, gpu=gpu, data=data)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from engines.engine import BUNDLES, EngineContractError, open_engine
@@ -202,7 +203,20 @@ def test_a_network_of_other_outputs_is_refused(bundle: Path, tmp_path: Path) -> 
     other = write_bundle(tmp_path / "face") / "model.onnx"
     (bundle / "model.onnx").write_bytes(other.read_bytes())
     change(bundle, files={n: sha256(bundle / n) for n in ("model.onnx", "reference.npz")})
-    assert "gives embedding, evidence, not what its manifest says" in refusal(bundle)
+    assert "gives embedding ['B', 4], evidence ['B', 7], not what its manifest" in refusal(bundle)
+
+
+def test_a_network_of_fewer_emotions_is_refused(bundle: Path) -> None:
+    model = onnx.load(bundle / "model.onnx")
+    (weight,) = (w for w in model.graph.initializer if w.name == "to_score")
+    weight.CopyFrom(onnx.numpy_helper.from_array(np.ones((4, 6), np.float32), "to_score"))
+    (bias,) = (w for w in model.graph.initializer if w.name == "bias")
+    bias.CopyFrom(onnx.numpy_helper.from_array(np.zeros(6, np.float32), "bias"))
+    for output in model.graph.output:
+        output.type.tensor_type.shape.dim[1].dim_value = 6
+    onnx.save(model, bundle / "model.onnx")
+    change(bundle, files={n: sha256(bundle / n) for n in ("model.onnx", "reference.npz")})
+    assert "probability ['B', 6], spread ['B', 6], not what its manifest" in refusal(bundle)
 
 
 def test_verify_agrees_with_the_reference_and_refuses_others(
