@@ -5,13 +5,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from engines.engine import BUNDLES
 from engines.errors import CredenceError
 from engines.labels import EMOTIONS
+from engines.window import SequenceWindow
 from streamer.config import Config, Engines, Recognition
 from streamer.ensemble import Panel, open_ensemble
+from streamer.metrics import Metrics
 from streamer.replay import open_replay
 from streamer.swap import Wanted, opened
 from tests.engines.bundle import write_bundle
@@ -86,6 +89,16 @@ async def test_new_engines_need_one_that_was_trained_on_them(panel: Panel, tmp_p
     without = await answered(panel, face="shipped", multilabel="none", policy="shipped")
     assert without.outcome == "on trial"
     assert "multilabel" not in without.now.engines
+
+
+def test_its_calls_are_timed_as_those_of_others(panel: Panel) -> None:
+    metrics, window = Metrics([]), SequenceWindow({"voice": np.ones((19, 128), np.float32)})
+    timed = metrics.timed(panel.sitting)
+    assert timed.multilabel
+    assert metrics.timed(timed).multilabel is timed.multilabel
+    timed.multilabel.answers([window, window])
+    counted = metrics.reading().by("engine", "credence_engine_seconds_count")
+    assert counted == {"face": 0, "voice": 0, "text": 0, "multilabel": 1}
 
 
 async def test_it_may_begin_where_it_did_not_run(panel: Panel, tmp_path: Path) -> None:
