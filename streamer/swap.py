@@ -185,10 +185,11 @@ def opened(before: Ensemble, wanted: Wanted, device: str | None = None) -> Ensem
         for kind in MODALITIES
         if (engine := _checked(kind, choices.get(kind), before.engines.get(kind)))
     }
+    ensemble = _decided(engines, choices.get("policy"), before)
     several = _checked("multilabel", choices.get("multilabel"), before.multilabel)
     if several:
         _fits(several, engines, by_choice="multilabel" in choices)
-    ensemble = replace(_decided(engines, choices.get("policy"), before), multilabel=several)
+        ensemble = replace(ensemble, multilabel=several)
     if device is None:
         return ensemble
     # Last, as a plan may have to be built.
