@@ -201,6 +201,11 @@ def test_what_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
         read_pickle(tmp_path)
 
 
+def test_an_archive_of_torch_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RefusedPickleError, match=r"holds a zip archive, as torch\.save writes"):
+        read_pickle(written(tmp_path, b"PK\x03\x04"))
+
+
 def test_a_memo_of_billions_makes_no_room(tmp_path: Path) -> None:
     content = b"Nr" + struct.pack("<I", 2**32 - 1) + b"."
     assert read_pickle(written(tmp_path, content)) is None

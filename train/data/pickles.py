@@ -166,6 +166,9 @@ class _Machine(_InPython):  # type: ignore[misc]
     """Python's machine, which reads every protocol, without the instructions that run things."""
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
+        if file.read(2) == b"PK":
+            raise _RefusedError("a zip archive, as torch.save writes")
+        file.seek(0)
         super().__init__(_File(file, path.stat().st_size), encoding="latin1")
 
     def find_class(self, module: str, name: str) -> Any:

@@ -81,6 +81,8 @@ class Parts:
     train: Sequences
     valid: Sequences
     test: Sequences
+    notes: tuple[str, ...] = ()
+    """What was left out or is missing, for people."""
 
 
 def read_sequences(corpus: str, data: Path) -> Parts:
