@@ -9,7 +9,7 @@ import numpy as np
 
 from train.data.mosei import COLUMNS
 
-SIZES = {"train": 24, "valid": 9, "test": 8}
+SIZES = {"train": 12, "valid": 9, "test": 8}
 
 
 def mosei(folder: Path, *, aligned: bool = True, sizes: dict[str, int] = SIZES) -> Path:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from train.data.pickles import read_pickle
-from train.data.published import MODALITIES, PARTS, check_parts, coded, read_pools
+from train.data.published import MODALITIES, PARTS, checked, coded, read_pools
 from train.data.samples import DataError
 from train.data.sequences import Floats, Parts, Sequences
 
@@ -36,7 +36,7 @@ def read(data: Path) -> Parts:
     for name in PARTS:
         parts[name] = _part(path, name, published.pop(name), widths)
         widths = parts[name].widths
-    return check_parts(path, parts, ())
+    return checked(path, parts, ())
 
 
 def _file(folder: Path) -> Path:

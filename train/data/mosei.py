@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from train.data.published import PARTS, check_parts, coded, open_published, read_pools
+from train.data.published import PARTS, checked, coded, open_published, read_pools
 from train.data.samples import DataError
 from train.data.sequences import Floats, Parts, Sequences
 
@@ -41,7 +41,7 @@ def read(data: Path) -> Parts:
         if left_out:
             n = left_out + len(parts[name])
             notes.append(f"{left_out} of {n} samples of {name} have no labels and are left out")
-    return check_parts(path, parts, notes)
+    return checked(path, parts, notes)
 
 
 def _features(folder: Path) -> Path:

@@ -69,23 +69,19 @@ def coded(path: Path, codes: Any, labels: Sequence[str]) -> Floats:
     return present(path, numbers, labels)
 
 
-def check_parts(path: Path, parts: Mapping[str, Sequences], notes: Sequence[str]) -> Parts:
-    """Return the parts of a corpus, with a note on labels that a part is without.
+def checked(path: Path, parts: Mapping[str, Sequences], notes: Sequence[str]) -> Parts:
+    """Return the parts of a corpus, with a note on the labels that a part is without.
 
-    Raises DataError where a part is empty, or where nobody shows a label in training.
+    Raises DataError where a part is empty.
     """
     said = list(notes)
     for name, part in parts.items():
         if not len(part):
             raise DataError(path, f"{name} has no sample with labels")
-        unseen = [label for i, label in enumerate(part.labels) if not part.targets[:, i].any()]
-        if unseen and name == "train":
-            raise DataError(
-                path, f"nobody shows {', '.join(unseen)} in train: it cannot be learned"
-            )
-        if unseen:
-            said.append(f"nobody shows {', '.join(unseen)} in {name}: its F1 there is 0")
-    return Parts(parts["train"], parts["valid"], parts["test"], tuple(said))
+        by_label = zip(part.labels, part.targets.T, strict=True)
+        if unseen := [label for label, shown in by_label if not shown.any()]:
+            said.append(f"nobody shows {', '.join(unseen)} in {name}")
+    return Parts(parts["train"], parts["valid"], parts["test"], notes=tuple(said))
 
 
 def _array(path: Path, where: str, found: object, width: int | None) -> Floats:

@@ -56,6 +56,8 @@ def train(
         _scale(state.network, parts.train)
     last = min(stop_after or recipe.optimise.epochs, recipe.optimise.epochs)
     with SummaryWriter(str(run), purge_step=state.epoch) as log, Progress() as progress:
+        for note in parts.notes:
+            progress.console.print(note, highlight=False, soft_wrap=True)
         bar = progress.add_task(recipe.name, total=last, completed=state.epoch)
         while state.epoch < last:
             mean = _train_epoch(recipe, state, parts.train)
@@ -67,7 +69,15 @@ def train(
             save(state, run)
             progress.advance(bar)
     if state.epoch == recipe.optimise.epochs:
-        finish(run, _results(state, parts))
+        results = _results(state, parts)
+        finish(run, results)
+        for part, metrics in results.metrics.items():
+            said = ", ".join(
+                f"{name} {value:.3f}" for name, value in metrics.items() if name != "n"
+            )
+            progress.console.print(
+                f"{part}, epoch {results.epoch}: {said}", highlight=False, soft_wrap=True
+            )
 
 
 def _check_labels(corpus: str, parts: Parts) -> None:
