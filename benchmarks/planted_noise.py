@@ -34,7 +34,7 @@ Series = npt.NDArray[np.float64]
 
 LABELS: Final = tuple("abcde")
 WIDTHS: Final = {"face": 16, "voice": 12, "text": 20}
-ROWS: Final = 12
+ROWS: Final = 8
 SIZES: Final = {"train": 2000, "valid": 500, "test": 1000}
 VARIANTS: Final[dict[str, dict[str, Any]]] = {
     "full": {},
@@ -83,7 +83,7 @@ def recipe(seed: int, **changes: Any) -> LdduRecipe:
         "network": {"width": 32, "layers": 1, "heads": 4, "feed_forward": 64, "dropout": 0.1}
         | {"hidden": (32,), "latent": 16},
         "optimise": {"epochs": 20, "rate": 2e-3},
-        "loss": {"queue": 2048} | changes.pop("loss", {}),
+        "loss": {"queue": 512} | changes.pop("loss", {}),
     }
     return LdduRecipe.model_validate(content | changes)
 
@@ -112,13 +112,13 @@ def _targets(n: int, rng: np.random.Generator) -> Floats:
 
 
 def _rows(patterns: npt.NDArray[Any], targets: Floats, noise: Floats, rng: Any) -> Floats:
-    """Return sequences (N, 12, D) of 4 to 12 rows, each a pattern of a label that is shown."""
+    """Return sequences (N, 8, D) of 2 to 8 rows, each a pattern of a label that is shown."""
     n = len(targets)
     shown = rng.random((n, ROWS, len(LABELS))) * targets[:, None]
-    clean = patterns[shown.argmax(axis=2)]  # (N, 12, D)
+    clean = patterns[shown.argmax(axis=2)]  # (N, 8, D)
     share = noise[:, None, None]
     rows = np.sqrt(1 - share) * clean + np.sqrt(share) * rng.normal(size=clean.shape)
-    lasts = np.arange(ROWS) < rng.integers(4, ROWS + 1, size=(n, 1))
+    lasts = np.arange(ROWS) < rng.integers(2, ROWS + 1, size=(n, 1))
     sequences: Floats = (rows * lasts[:, :, None]).astype(np.float32)
     return sequences
 

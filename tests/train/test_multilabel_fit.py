@@ -52,7 +52,7 @@ def test_fit_learns_and_says_how_good_it_is(run: Path) -> None:
     held = parts((320, 80, 80))
     assert (results.metrics["test"]["micro_f1"] or 0) > 0.75  # 0.57 when all are always shown
     assert results.labels == ("a", "b", "c", "d", "e")
-    assert results.parts == {"face": (12, 16), "voice": (12, 12), "text": (12, 20)}
+    assert results.parts == {"face": (8, 16), "voice": (8, 12), "text": (8, 20)}
     shown = judge(network, held.test).probability >= np.array(results.thresholds, np.float32)
     assert results.metrics["test"] == pytest.approx(scores(held.test.targets > 0, shown))
 
