@@ -223,6 +223,7 @@ values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(value=values, protocol=st.sampled_from(PROTOCOLS))
 def test_any_data_come_back(
     tmp_path_factory: pytest.TempPathFactory, value: object, protocol: int
@@ -239,7 +240,7 @@ chunks = (
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(chunks=st.lists(chunks, max_size=25))
 def test_any_bytes_give_data_or_one_sentence(
     tmp_path_factory: pytest.TempPathFactory, chunks: list[bytes]

@@ -109,6 +109,8 @@ def with_(key: str, value: object) -> Callable[[dict[str, Any]], None]:
         (with_("audio", np.zeros((9, 0, 74))), r"the shape \(9, 0, 74\), not samples"),
         (with_("audio", "loud"), "audio of valid is no array of numbers"),
         (with_("audio", [[1], [2, 3]]), "audio of valid is no array of numbers"),
+        (with_("audio", [[[2**5000] * 74]] * 9), "audio of valid is no array of numbers"),
+        (with_("audio_lengths", [2**70] * 9), "the lengths of audio of valid are not one number"),
         (with_("audio_lengths", [1] * 8), "the lengths of audio of valid are not one number"),
         (with_("audio_lengths", [-1] * 9), "the lengths of audio of valid are not one number"),
         (with_("audio_lengths", [[1], [2, 3]]), "the lengths of audio of valid are not one number"),

@@ -17,7 +17,7 @@ from train.data.sequences import Floats, Parts, Sequences
 
 LABELS: Final = ("happiness", "neutral", "sadness", "disgust", "anger", "fear", "surprise")
 
-_LABELS, _FEATURES, _IDS, _FIELDS = 2, (3, 4, 5), (7, 8, 9), 10
+_LABELS, _FEATURES, _IDS = 2, (3, 4, 5), (7, 8, 9)
 """Where the list of ten has labels, features and parts, each in the order of its names here."""
 
 
@@ -60,7 +60,8 @@ def _part(path: Path, name: str, content: Any, widths: dict[str, int]) -> Sequen
         raise DataError(path, f"{name} has labels of {len(content['tgt'])} dialogues out of {n}")
     targets = np.stack([coded(path, codes, LABELS) for codes in content["tgt"]])
     rows = np.arange(n, dtype=np.int64)
-    names = tuple(map(str, content.get("id", range(n))))
+    ids = content.get("id")
+    names = tuple(map(str, ids if isinstance(ids, list) and len(ids) == n else range(n)))
     return Sequences(pools, dict.fromkeys(pools, rows), targets, LABELS, names)
 
 
@@ -80,7 +81,7 @@ def _dialogues(path: Path, content: Sequence[Any]) -> dict[str, dict[str, Any]]:
             }
             for name, part in zip(PARTS, ids, strict=True)
         }
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, OverflowError) as error:
         raise DataError(path, "is not laid out as M3ED's list of ten") from error
 
 

@@ -157,7 +157,6 @@ _ADMITTED: Final[dict[str, Any]] = {
 # NumPy 2 moved its names, Python 3 did.
 _MOVED: Final = (("numpy._core.", "numpy.core."), ("__builtin__.", "builtins."))
 
-
 # The one in C, `pickle.Unpickler`, makes room for whatever number a file names.
 _InPython: Final[Any] = pickle._Unpickler
 

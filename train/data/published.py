@@ -64,7 +64,7 @@ def coded(path: Path, codes: Any, labels: Sequence[str]) -> Floats:
     """Return the targets (L,) of labels in TAILOR's code: 4 is the first, between 2 and 3."""
     try:
         numbers = [int(code) - 4 for code in codes[1:-1]]
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(path, "has labels under tgt that are no lists of codes") from error
     return present(path, numbers, labels)
 
@@ -90,7 +90,7 @@ def _array(path: Path, where: str, found: object, width: int | None) -> Floats:
     try:
         with np.errstate(over="ignore"):  # what does not fit is infinite, and mended
             array = np.require(found, np.float32, ["C", "W", "E"])
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(path, f"{where} is no array of numbers") from error
     if array.ndim != 3 or 0 in array.shape:
         raise DataError(path, f"{where} has the shape {array.shape}, not samples, rows and numbers")
@@ -109,7 +109,7 @@ def _pad(path: Path, where: str, pool: Floats, lengths: object) -> None:
     wrong = DataError(path, f"the lengths of {where} are not one number of rows a sample")
     try:
         found = np.asarray(lengths, np.int64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise wrong from error
     if found.shape != (len(pool),) or (found < 0).any():
         raise wrong
