@@ -8,6 +8,16 @@ from streamer.event import EmotionData, EmotionEvent, ModalityOpinion, WindowSpa
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
+SEVERAL = [
+    {"label": "happiness", "probability": 0.81, "spread": 0.2, "shown": True},
+    {"label": "surprise", "probability": 0.47, "spread": 0.3, "shown": True},
+    *(
+        {"label": label, "probability": 0.1, "spread": 0.2, "shown": False}
+        for label in EMOTIONS
+        if label not in ("happiness", "surprise")
+    ),
+]
+
 
 def event_of(camera: str = "door", n: int = 0, **data: object) -> EmotionEvent:
     """Make the n-th event of a camera, with other data where given."""
