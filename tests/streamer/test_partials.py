@@ -164,6 +164,7 @@ def talk(path: Path) -> Path:
     return path
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(60)
 @pytest.mark.skipif(not TAKES.is_dir(), reason=f"no RAVDESS in {DATA}; set CREDENCE_DATA")
 @pytest.mark.parametrize("publish", [True, False])

@@ -27,11 +27,10 @@ from streamer.wire import UnreadableError
 from tests.media import write_media
 from tests.rtsp import RtspServer
 from tests.streamer.broker import free_port, listening
+from tests.streamer.events import SOON
 from tests.streamer.pages import get
 from tests.streamer.test_node import Events, node_of
-from tests.streamer.test_swap_live import credence, environment
-
-__all__ = ["environment"]
+from tests.streamer.test_run import credence
 
 SOURCE = "lavfi:testsrc=size=64x48:rate=10"
 
@@ -310,17 +309,15 @@ class Settings:
         await asyncio.to_thread(self.path.write_text, text)
 
 
-async def reloaded(environment: dict[str, str]) -> tuple[int | None, str, str]:
-    process = await asyncio.to_thread(credence, environment, "reload", "--node", "attic")
+async def reloaded() -> tuple[int | None, str, str]:
+    process = await asyncio.to_thread(credence, "reload", "--node", "attic")
     out, err = await asyncio.to_thread(process.communicate, timeout=40)
     return process.returncode, out, err
 
 
 @asynccontextmanager
-async def process(
-    environment: dict[str, str], config: Path
-) -> AsyncIterator["subprocess.Popen[str]"]:
-    node = await asyncio.to_thread(credence, environment, "run", config)
+async def process(config: Path) -> AsyncIterator["subprocess.Popen[str]"]:
+    node = await asyncio.to_thread(credence, "run", config)
     try:
         yield node
     finally:
@@ -331,7 +328,7 @@ async def process(
 
 @pytest.mark.timeout(120)
 async def test_a_process_follows_its_file_and_its_broker(
-    servers: list[RtspServer], broker: Broker, environment: dict[str, str], tmp_path: Path
+    servers: list[RtspServer], broker: Broker, tmp_path: Path
 ) -> None:
     one, other = ({"url": server.url} for server in servers)
     hidden = {**other, "enabled": False}
@@ -340,6 +337,7 @@ async def test_a_process_follows_its_file_and_its_broker(
         tmp_path / "c.yaml",
         node="attic",
         faces={"model": "haar"},
+        windows=SOON,
         transcript={"model": "none"},
         metrics={"port": port},
         mqtt={
@@ -352,7 +350,7 @@ async def test_a_process_follows_its_file_and_its_broker(
     await settings.write({"door": one, "yard": other})
     async with (
         listening(broker, f"{broker.prefix}/#", qos=1) as client,
-        process(environment, settings.path) as node,
+        process(settings.path) as node,
     ):
         seen = Topics(client, broker.prefix)
         await seen.until(lambda: seen.of("door") and seen.of("yard"))
@@ -361,14 +359,14 @@ async def test_a_process_follows_its_file_and_its_broker(
         assert "switch" in seen.newest[device].decode()
 
         await settings.write({"door": one, "yard": {"url": "no://camera"}})
-        code, out, err = await reloaded(environment)
+        code, out, err = await reloaded()
         assert (code, out) == (2, "")
         assert err.startswith(f"credence: {settings.path}:1: cameras.1.url must begin with rtsp://")
         assert err.endswith("; nothing was changed\n")
 
         cameras: dict[str, Mapping[str, object]] = {"door": one, "hall": other, "shed": hidden}
         await settings.write(cameras, vad={"hangover_s": 0.6})
-        told = await reloaded(environment)
+        told = await reloaded()
         assert told == (0, "added hall, shed; removed yard; restart for: vad\n", "")
         gone = [f"attic/yard/{leaf}" for leaf in ("status", "state", "enabled")]
         await seen.until(lambda: all(seen.newest[topic] == b"" for topic in (*gone, device)))
@@ -394,7 +392,7 @@ async def test_a_process_follows_its_file_and_its_broker(
 
         before = len(seen.of("hall"))
         await settings.write({**cameras, "hall": one, "shed": other}, vad={"hangover_s": 0.6})
-        assert await reloaded(environment) == (0, "changed hall; restart for: vad\n", "")
+        assert await reloaded() == (0, "changed hall; restart for: vad\n", "")
         await seen.until(lambda: len(seen.of("hall")) > before + 1)
         node.send_signal(signal.SIGTERM)
         _, log = await asyncio.to_thread(node.communicate, timeout=20)

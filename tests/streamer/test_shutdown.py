@@ -17,7 +17,7 @@ from tests.rtsp import RtspServer
 from tests.streamer.broker import free_port
 from tests.streamer.test_run import configured, credence
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(60)]
 
 
 @pytest.fixture
