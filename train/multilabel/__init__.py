@@ -1,0 +1,1 @@
+"""Several emotions at once: losses, training, metrics and corpora of LDDU."""
