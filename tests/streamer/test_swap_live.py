@@ -16,7 +16,6 @@ from streamer.event import EmotionEvent
 from tests.rtsp import RtspServer
 from tests.streamer.broker import listening
 from tests.streamer.bundles import deceptive, policy_for, variant
-from tests.streamer.events import SOON
 from tests.streamer.test_run import credence
 
 
@@ -77,7 +76,6 @@ async def test_engines_are_swapped_between_windows_and_taken_back_when_they_fail
     settings = {
         "node": "attic",
         "faces": {"model": "haar"},
-        "windows": SOON,
         "transcript": {"model": "none"},
         "cameras": [{"name": name, "url": s.url} for name, s in zip("ab", servers, strict=True)],
         "mqtt": {
