@@ -80,7 +80,7 @@ def main() -> None:
     ensemble, found = open_ensemble(config.engines), Found()
     finder = open_finder(config.faces)
     for path in sorted((given.data / "clips").glob("*.m[p]*")):
-        windows = asyncio.run(_windows(path, config, finder))
+        windows = asyncio.run(cut(path, config, finder))
         asyncio.run(_explain(windows, ensemble, found))
         for window in windows:
             _judge(window, ensemble, found)
@@ -111,7 +111,7 @@ def _print(found: Found) -> None:
         )
 
 
-async def _windows(path: Path, config: Config, finder: Finder) -> list[flow.Window]:
+async def cut(path: Path, config: Config, finder: Finder) -> list[flow.Window]:
     """Return what the pipeline cuts out of a recording."""
     recording, worker = Recording(path, config.video.sample_every_s, finder.small_px), Worker("x")
     async with Handover[Media](recording.read, name=path.stem) as media:
