@@ -1,0 +1,146 @@
+"""The label-matched corpus: moments of a face, a voice and a text, with several emotions each.
+
+Encoders are fitted to what they were trained on, so what they make of it is surer than it will be
+of anybody else. Hence half of the faces and texts that they never met is trained on as well; of
+the others one half chooses (`valid`), one measures (`test`). Of the voices there are only four
+actors whom the encoder never met: two choose, two measure. Ours.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, Self
+
+import numpy as np
+
+from engines.engine import open_engine
+from engines.labels import EMOTIONS
+from engines.manifest import BUNDLES, Modality
+from engines.verdict import MODALITIES
+from train.checks import Bools, Indices
+from train.data.samples import fold_of
+from train.data.sequences import Parts, Sequences
+from train.multilabel.encode import Encoded, encode
+from train.multilabel.pair import pair
+from train.multilabel.shown import READERS, Shown
+from train.multilabel.spoil import CORRUPTIONS, versions
+
+Use = Literal["train", "valid", "test"]
+
+CORRUPTED: Final = 0.3
+"""The chance that a sample of a moment is corrupted or absent, where moments are corrupted."""
+
+COUNTS: Final[Mapping[Use, int]] = {"train": 24_000, "valid": 3000, "test": 3000}
+"""How many moments there are of each use."""
+
+_MET: Final[Mapping[Modality, int]] = {"face": 4000, "voice": 1000, "text": 8000}
+"""The most samples that an encoder was trained on which are trained on again."""
+
+_QUARTERS: Final[Mapping[Modality, Mapping[Use, tuple[int, ...]]]] = {
+    "face": {"train": (0, 1), "valid": (2,), "test": (3,)},
+    "voice": {"train": (), "valid": (0, 1), "test": (2, 3)},
+    "text": {"train": (0, 1), "valid": (2,), "test": (3,)},
+}
+"""Which quarters of the people that an encoder never met are of which use."""
+
+_CORRUPTED_VERSIONS: Final[Mapping[Modality, int]] = {"face": 2, "voice": 6, "text": 2}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pool:
+    """Samples of one modality, each clean and corrupted, as the encoder has them."""
+
+    shown: Shown
+    encoded: Encoded
+    """Version v of sample i of N is entry v * N + i; version 0 is clean."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moments:
+    """N moments: a sample of every modality, as it is, corrupted or absent."""
+
+    pools: Mapping[Modality, Pool]
+    sets: Bools
+    """(N, 7) the emotions that are shown."""
+    samples: Mapping[Modality, Indices]
+    """By modality, (N,) the sample."""
+    entries: Mapping[Modality, Indices]
+    """By modality, (N,) the entry of the pool; -1 where the sample is absent."""
+
+    def spoilt(self, share: float, seed: int) -> Self:
+        """Return the same moments, each sample corrupted or absent with a chance of ``share``.
+
+        To be absent is as likely as any one corruption. A face stays where all would be absent.
+        """
+        rng = np.random.default_rng(seed)
+        entries = {}
+        for kind, pool in self.pools.items():
+            count, rows = len(pool.shown.inputs), self.samples[kind]
+            version = rng.integers(1, _CORRUPTED_VERSIONS[kind] + 1, size=len(rows))
+            absent = rng.random(len(rows)) < 1 / (len(CORRUPTIONS[kind]) + 1)
+            worse = np.where(absent, -1, rows + version * count)
+            entries[kind] = np.where(rng.random(len(rows)) < share, worse, rows)
+        nothing = np.all([each < 0 for each in entries.values()], axis=0)
+        entries["face"] = np.where(nothing, self.samples["face"], entries["face"])
+        return type(self)(self.pools, self.sets, self.samples, entries)
+
+    @property
+    def takes(self) -> Indices:
+        """(N,) the voice of each: the modality that has the fewest, so figures hang on it most."""
+        return self.samples["voice"]
+
+    def sequences(self, name: str) -> Sequences:
+        """Return them as LDDU is given them; their names begin with one."""
+        return Sequences(
+            {kind: pool.encoded.sequences for kind, pool in self.pools.items()},
+            {kind: rows.astype(np.int64) for kind, rows in self.entries.items()},
+            self.sets.astype(np.float32),
+            EMOTIONS,
+            tuple(f"{name} {i:05}" for i in range(len(self.sets))),
+        )
+
+
+def read(data: Path) -> Parts:
+    """Make the corpus with the shipped encoders: minutes at first, then from the user's cache.
+
+    Half of the moments are clean, in the others samples are corrupted. Raises DataError.
+    """
+    parts = {use: both(moments(data, use)) for use in COUNTS}
+    return Parts(parts["train"], parts["valid"], parts["test"])
+
+
+def moments(data: Path, use: Use) -> Moments:
+    """Return the moments of a use, clean."""
+    pools = {kind: _pool(data, kind, use) for kind in MODALITIES}
+    seed = list(COUNTS).index(use)
+    sets, samples = pair({k: pool.shown.sets for k, pool in pools.items()}, COUNTS[use], seed)
+    return Moments(pools, sets, samples, samples)
+
+
+def both(clean: Moments) -> Sequences:
+    """Return the even moments clean and the odd ones with their samples corrupted."""
+    spoilt = clean.spoilt(CORRUPTED, seed=0)
+    odd = np.arange(len(clean.sets)) % 2 == 1
+    entries = {
+        kind: np.where(odd, spoilt.entries[kind], rows) for kind, rows in clean.entries.items()
+    }
+    return Moments(clean.pools, clean.sets, clean.samples, entries).sequences("moment")
+
+
+def _pool(data: Path, kind: Modality, use: Use) -> Pool:
+    shown = _chosen(data, kind, use)
+    rng = np.random.default_rng(len(shown.inputs))
+    asked = versions(len(shown.inputs), kind, _CORRUPTED_VERSIONS[kind], rng)
+    return Pool(shown, encode(open_engine(BUNDLES / kind), shown, asked, data, use))
+
+
+def _chosen(data: Path, kind: Modality, use: Use) -> Shown:
+    """Return the samples of a use."""
+    unmet = READERS[kind](data, "valid")
+    quarter = fold_of(unmet.people, 4)
+    unmet = unmet.take(np.flatnonzero(np.isin(quarter, _QUARTERS[kind][use])))
+    if use != "train":
+        return unmet
+    met = READERS[kind](data, "train")
+    rows = np.random.default_rng(0).permutation(len(met.inputs))[: _MET[kind]]
+    return met.take(np.sort(rows)) + unmet
