@@ -14,7 +14,7 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from engines.job import Job, Precision
 from engines.manifest import MODEL, EngineManifest
 from engines.opinion import Opinion
 from engines.parity import inputs_for, reference_of
-from engines.runtime import Batch
+from engines.runtime import ENCODED, Batch
 from engines.runtime.guarded import first_line
 from engines.runtime.onnx import OnnxCpu
 from engines.targets import TARGETS
@@ -41,7 +41,7 @@ from engines.verdict import MODALITIES
 ROUNDS = 7
 WARM_UPS = 3
 
-Run = Callable[[Batch], Sequence[Any]]
+Run = Callable[[Batch], Mapping[str, Any]]
 
 
 def main() -> None:
@@ -108,7 +108,7 @@ def _openvino_as_it_comes(folder: Path) -> Run:
     core = openvino.Core()
     model = core.compile_model(core.read_model(folder / MODEL), "CPU", {"INFERENCE_NUM_THREADS": 1})
     request, output = model.create_infer_request(), model.output("evidence")
-    return lambda batch: [request.infer({0: batch})[output]]
+    return lambda batch: {"evidence": request.infer({0: batch})[output]}
 
 
 def _plan(
@@ -147,9 +147,10 @@ def _compiled(folder: Path) -> Run:
 def _on_torch(network: Any, device: str) -> Run:
     import torch
 
-    def run(batch: Batch) -> list[Any]:
+    def run(batch: Batch) -> dict[str, Any]:
         with torch.inference_mode():
-            return [made.cpu() for made in network(torch.from_numpy(batch).to(device))]
+            made = network(torch.from_numpy(batch).to(device))
+            return {name: each.cpu() for name, each in zip(ENCODED, made, strict=False)}
 
     return run
 
@@ -178,9 +179,10 @@ def _print(kind: str, runs: dict[str, Run | str], reference: Batch, sizes: list[
         print(f"not measured: {'; '.join(sorted(names))}: {why}")
 
 
-def _apart(found: Sequence[Any], expected: Sequence[Any]) -> float:
+def _apart(found: Mapping[str, Any], expected: Mapping[str, Any]) -> float:
     """Return the largest difference of a belief from ONNX Runtime's."""
-    beliefs = [Opinion.from_evidence(np.asarray(made[0])).belief for made in (found, expected)]
+    evidence = [np.asarray(made["evidence"]) for made in (found, expected)]
+    beliefs = [Opinion.from_evidence(each).belief for each in evidence]
     return float(np.abs(beliefs[0] - beliefs[1]).max())
 
 

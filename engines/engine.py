@@ -69,6 +69,8 @@ class Answer:
     """(K,) over `labels.EMOTIONS`."""
     rows: Opinion
     """(n, K) of each face crop, voice segment or 48 words; their average is the opinion."""
+    sequence: npt.NDArray[np.float32]
+    """(m, D), m ≥ 0, what the network saw along time: each crop, 160 ms of voice, or word."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,18 +107,21 @@ class Engine:
         rows = [tensor(window) for window in windows]
         if not rows:
             return []
-        evidence, _ = self.runtime(stacked(rows))
+        outputs = self.runtime(stacked(rows))
+        saw = outputs.get("sequence", outputs["embedding"][:, None])
         ends = np.cumsum([len(each) for each in rows])[:-1]
         try:
-            return [_answer(each) for each in np.split(evidence, ends)]
+            pairs = zip(np.split(outputs["evidence"], ends), np.split(saw, ends), strict=True)
+            return [_answer(*pair) for pair in pairs]
         except ValueError as error:
             raise BrokenBundleError(self.path, f"its network gives nonsense ({error})") from error
 
 
-def _answer(evidence: npt.NDArray[np.float32]) -> Answer:
+def _answer(evidence: npt.NDArray[np.float32], saw: npt.NDArray[np.float32]) -> Answer:
     rows = Opinion.from_evidence(evidence)
     each = [Opinion(*row) for row in zip(rows.belief, rows.uncertainty, strict=True)]
-    return Answer(averaging(each), rows)
+    sequence = saw.reshape(-1, saw.shape[-1])
+    return Answer(averaging(each), rows, sequence[sequence.any(axis=1)])  # zeros are padding
 
 
 def open_engine(

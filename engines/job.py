@@ -6,7 +6,7 @@ from typing import Literal
 
 from engines.errors import CredenceError
 from engines.gpu import Gpu
-from engines.runtime import Batch
+from engines.runtime import ENCODED, Batch
 
 Precision = Literal["fp32", "fp16", "int8"]
 """Of the network's body, up to the embedding. Its head takes squares and logarithms and always
@@ -33,6 +33,8 @@ class Job:
     """Where the plan's files are written, and read."""
     calibration: Batch | None = None
     """(N, ...) inputs that int8 ranges are taken from."""
+    given: tuple[str, ...] = ENCODED
+    """What the network gives, in its order; `sequence` may be missing."""
 
     @property
     def rows(self) -> tuple[int, ...]:

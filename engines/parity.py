@@ -128,7 +128,7 @@ def inputs_for(reference: Batch, data: Batch | None = None) -> Batch:
 
 
 def _judge(run: Callable[[Batch], Outputs], parts: list[Batch]) -> Opinion:
-    evidence = np.concatenate([run(part)[0] for part in parts])
+    evidence = np.concatenate([run(part)["evidence"] for part in parts])
     try:
         return Opinion.from_evidence(evidence)
     except ValueError:  # not finite, or negative: it agrees with nothing

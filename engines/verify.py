@@ -25,7 +25,7 @@ class Verified:
 def verify(engine: Engine) -> Verified:
     """Run the engine on its reference inputs; raise BrokenBundleError if opinions differ."""
     reference = reference_of(engine.path)
-    evidence, _ = engine.runtime(reference.inputs)
+    evidence = engine.runtime(reference.inputs)["evidence"]
     try:
         difference = float(np.abs(_masses(evidence) - _masses(reference.evidence)).max())
     except ValueError as error:

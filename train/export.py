@@ -10,7 +10,6 @@ from typing import Final
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import onnx
 import torch
 from torch import nn
@@ -29,7 +28,7 @@ from engines.manifest import (
 from engines.opinion import Opinion
 from engines.preprocess import text
 from engines.preprocess.voice import MELS, SEGMENT_FRAMES
-from engines.runtime import Batch
+from engines.runtime import ENCODED, INNER, Batch, Outputs
 from engines.runtime.onnx import OnnxCpu
 from engines.window import FACE_PX
 from train.bundle import ExportError, replacing
@@ -41,7 +40,7 @@ from train.results import Results
 from train.run import read_run
 
 TOLERANCE = 1e-4
-"""Largest difference of a belief, or relative one of an embedding, between ONNX and torch."""
+"""Largest difference of a belief between ONNX and torch, relative one of what the network saw."""
 
 _SHAPES: Final[dict[Modality, tuple[int, ...]]] = {
     "face": (1, FACE_PX, FACE_PX),
@@ -82,7 +81,7 @@ def write_network(folder: Path, kind: Modality, model: nn.Module) -> None:
     inputs = _synthetic(kind)  # (6, ...)
     example = torch.from_numpy(inputs)
     with torch.inference_mode():
-        evidence, embedding = (out.numpy() for out in model(example))
+        made = dict(zip(ENCODED, (out.numpy() for out in model(example)), strict=False))
     with _without_noise():
         batch = {0: torch.export.Dim("B")}
         program = torch.export.export(model, (example[:2],), dynamic_shapes=(batch,))
@@ -95,16 +94,15 @@ def write_network(folder: Path, kind: Modality, model: nn.Module) -> None:
             program,
             f=str(folder / "model.onnx"),
             input_names=[_INPUT[kind]],
-            output_names=["evidence", "embedding"],
+            output_names=list(made),
             dynamo=True,
             external_data=False,
             verbose=False,
         )
     _strip(folder / "model.onnx")
-    _compare(folder, inputs, evidence, embedding)
-    np.savez_compressed(
-        folder / "reference.npz", inputs=inputs, evidence=evidence, embedding=embedding
-    )
+    _compare(folder, inputs, made)
+    made.pop("sequence", None)  # large, and followed from by the others
+    np.savez_compressed(folder / "reference.npz", inputs=inputs, **made)
 
 
 @contextlib.contextmanager
@@ -125,17 +123,13 @@ def _strip(path: Path) -> None:
     onnx.save(model, path)
 
 
-def _compare(
-    folder: Path,
-    inputs: Batch,
-    evidence: npt.NDArray[np.float32],
-    embedding: npt.NDArray[np.float32],
-) -> None:
-    seen, embedded = OnnxCpu(folder / "model.onnx", inputs.shape)(inputs)
-    belief = Opinion.from_evidence(evidence).belief
-    apart = np.abs(Opinion.from_evidence(seen).belief - belief).max()
-    scale = max(float(np.abs(embedding).max()), 1.0)
-    apart = np.maximum(apart, np.abs(embedded - embedding).max() / scale)  # a NaN stays one
+def _compare(folder: Path, inputs: Batch, made: Outputs) -> None:
+    found = OnnxCpu(folder / "model.onnx", inputs.shape, tuple(made))(inputs)
+    beliefs = [Opinion.from_evidence(each["evidence"]).belief for each in (found, made)]
+    apart = np.abs(beliefs[0] - beliefs[1]).max()
+    for name in made.keys() & {*INNER}:
+        scale = max(float(np.abs(made[name]).max()), 1.0)
+        apart = np.maximum(apart, np.abs(found[name] - made[name]).max() / scale)  # a NaN stays one
     if not apart <= TOLERANCE:
         raise ExportError(folder, f"ONNX Runtime differs from torch by {apart:.2g}")
 

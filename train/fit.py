@@ -101,7 +101,7 @@ def _train_epoch(
         y = (1 - how.smoothing) * targets[batch] + how.smoothing / targets.shape[1]  # (B, 7)
         augment.mixup(x, y, how.mixup, rng)
         with torch.autocast(where.type, torch.bfloat16, enabled=how.precision == "bfloat16"):
-            logits, _ = state.network(_to(x, where))  # (B, 7)
+            logits, *_ = state.network(_to(x, where))  # (B, 7)
         mean = loss(recipe.head, logits.float(), torch.from_numpy(y).to(where), weight, done).mean()
         state.optimiser.zero_grad()
         mean.backward()  # type: ignore[no-untyped-call]
@@ -142,7 +142,7 @@ def _hear(state: State, held: Held, where: torch.device) -> Heard:
     """Let the averaged network judge every row, in full precision."""
     state.average.eval()
     cuts = range(0, len(held.rows), _VALID_BATCH)
-    outs = [state.average(_to(held.rows[i : i + _VALID_BATCH], where)) for i in cuts]
+    outs = [state.average(_to(held.rows[i : i + _VALID_BATCH], where))[:2] for i in cuts]
     logits, embedding = (torch.cat(out).cpu() for out in zip(*outs, strict=True))
     return Heard(held, logits, embedding)
 

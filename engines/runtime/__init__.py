@@ -1,7 +1,7 @@
-"""What runs a network. Each runtime takes a batch and returns evidence and embedding."""
+"""What runs a network. Each runtime takes a batch and returns what the network gives, by name."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -9,8 +9,14 @@ import numpy.typing as npt
 Batch = npt.NDArray[np.float32] | npt.NDArray[np.int64]
 """What a network is given (B, ...): pictures of face or voice, or buckets of words."""
 
-Outputs = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
-"""Evidence (B, K) ≥ 0 and embedding (B, D)."""
+Outputs = dict[str, npt.NDArray[np.float32]]
+"""What a network gives (B, ...), by name: its answers, and what `INNER` names."""
+
+ENCODED: Final = ("evidence", "embedding", "sequence")
+"""What an encoder gives, in this order: evidence (B, K) ≥ 0, and `INNER`; faces no sequence."""
+
+INNER: Final = ("embedding", "sequence")
+"""What a network saw before it answered: of a whole row (B, D), and along time (B, T, C)."""
 
 
 class Runtime(Protocol):
@@ -28,7 +34,7 @@ class Runtime(Protocol):
         """
 
     def __call__(self, batch: Batch) -> Outputs:
-        """Return evidence (B, K) ≥ 0 and embedding (B, D) of a batch (B, ...), B ≥ 1."""
+        """Return what the network gives for a batch (B, ...), B ≥ 1."""
 
 
 def stacked(batches: Sequence[Batch]) -> Batch:
@@ -43,5 +49,10 @@ def in_parts(run: Callable[[Batch], Outputs], batch: Batch, most: int) -> Output
     if len(batch) <= most:
         return run(batch)
     parts = [run(batch[i : i + most]) for i in range(0, len(batch), most)]
-    evidence, embedding = zip(*parts, strict=True)
-    return np.concatenate(evidence), np.concatenate(embedding)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def sound(outputs: Outputs) -> bool:
+    """Tell whether all answers are numbers, none of them negative."""
+    answers = [made for name, made in outputs.items() if name not in INNER]
+    return all(np.isfinite(made).all() and (made >= 0).all() for made in answers)

@@ -19,8 +19,8 @@ from engines.job import Job, UnsupportedError
 from engines.manifest import PROGRAM
 from engines.runtime import Batch, Outputs, in_parts
 
-Network = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""Rows (B, ...) on the device → evidence (B, K) and embedding (B, D) there."""
+Network = Callable[[Tensor], tuple[Tensor, ...]]
+"""Rows (B, ...) on the device → what the network gives (B, ...) there."""
 
 _WARM_UPS: Final = 3
 
@@ -31,7 +31,7 @@ class _Size:
 
     host: Tensor
     given: Tensor
-    made: tuple[Tensor, Tensor]
+    made: tuple[Tensor, ...]
     run: Callable[[], None]
 
 
@@ -41,10 +41,11 @@ class Cuda:
     batches = True
 
     def __init__(
-        self, network: Network, example: Tensor, most: int, name: str, *, graphs: bool = True
+        self, network: Network, example: Tensor, job: Job, name: str, *, graphs: bool = True
     ) -> None:
-        """Prepare batches of 1, 2, 4, … ``most`` rows like ``example`` (1, ...) on its device."""
-        self.name, self._most, self._device = name, most, example.device
+        """Prepare batches of 1, 2, 4, … rows like ``example`` (1, ...) on its device."""
+        self.name, self._most, self._device = name, job.max_batch, example.device
+        self._given, most = job.given, job.max_batch
         self._graphs = graphs and self._device.type == "cuda"
         self._one_at_a_time = threading.Lock()
         sizes = sorted({*(1 << i for i in range(most.bit_length())), most})
@@ -52,7 +53,7 @@ class Cuda:
             self._sizes = {n: self._prepare(network, example, n) for n in sizes if n <= most}
 
     def __call__(self, batch: Batch) -> Outputs:
-        """Return evidence (B, K) ≥ 0 and embedding (B, D) of a batch (B, ...)."""
+        """Return what the network gives for a batch (B, ...)."""
         with self._one_at_a_time, self._on_device():
             return in_parts(self._run, batch, self._most)
 
@@ -62,8 +63,8 @@ class Cuda:
         size.host[:rows] = torch.from_numpy(batch)
         size.given.copy_(size.host, non_blocking=True)
         size.run()
-        evidence, embedding = (made[:rows].cpu().numpy() for made in size.made)
-        return evidence.copy(), embedding.copy()
+        made = [each[:rows].cpu().numpy().copy() for each in size.made]
+        return dict(zip(self._given, made, strict=False))  # `sequence` is not of every network
 
     def _on_device(self) -> Any:
         return torch.inference_mode() if self._device.type == "cpu" else _OnGpu(self._device)
@@ -75,7 +76,7 @@ class Cuda:
             host = host.pin_memory()
         made = _warm(network, given)
         if not self._graphs:
-            made = (torch.empty_like(made[0]), torch.empty_like(made[1]))
+            made = tuple(map(torch.empty_like, made))
 
             def compute() -> None:
                 for place, value in zip(made, network(given), strict=True):
@@ -104,7 +105,7 @@ class _OnGpu:
             each.__exit__(*why)
 
 
-def _warm(network: Network, given: Tensor) -> tuple[Tensor, Tensor]:
+def _warm(network: Network, given: Tensor) -> tuple[Tensor, ...]:
     """Let libraries choose and allocate what they need, on a stream of its own as graphs demand."""
     if given.device.type == "cpu":
         return network(given)
@@ -129,7 +130,7 @@ def load(job: Job) -> Cuda:
     network, example = network_of(job, device), example_of(job, device)
     # fp32 means it: TF32 keeps ten bits. Without `enabled`, there would be no cuDNN at all.
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        return Cuda(network, example, job.max_batch, f"torch {device} {job.precision}")
+        return Cuda(network, example, job, f"torch {device} {job.precision}")
 
 
 def device_of(job: Job) -> torch.device:
@@ -150,7 +151,8 @@ def network_of(job: Job, device: torch.device) -> nn.Module:
         program = move_to_device_pass(torch.export.load(job.bundle / PROGRAM), device)
         module = _folded(program.module(check_guards=False))
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return module if job.precision == "fp32" else _half_body(module, device)
+        embedding = job.given.index("embedding")
+        return module if job.precision == "fp32" else _half_body(module, embedding, device)
 
 
 def program_of(job: Job, device: torch.device) -> torch.export.ExportedProgram:
@@ -189,11 +191,11 @@ def _folded(module: fx.GraphModule) -> fx.GraphModule:
     return module
 
 
-def _half_body(module: fx.GraphModule, device: torch.device) -> nn.Module:
-    """Compute what the embedding depends on in half precision, and the head after it in single."""
+def _half_body(module: fx.GraphModule, which: int, device: torch.device) -> nn.Module:
+    """Compute what the embedding, of all it gives the ``which``, depends on in half precision, and
+    the rest in single."""
     end = next(node for node in module.graph.nodes if node.op == "output")
-    _, embedding = end.args[0]
-    body, waiting = set(), [embedding]
+    body, waiting = set(), [end.args[0][which]]
     while waiting:
         node = waiting.pop()
         if node not in body:

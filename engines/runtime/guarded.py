@@ -3,9 +3,7 @@
 import threading
 from collections.abc import Callable
 
-import numpy as np
-
-from engines.runtime import Batch, Outputs, Runtime
+from engines.runtime import Batch, Outputs, Runtime, sound
 
 
 class Guarded:
@@ -30,13 +28,13 @@ class Guarded:
         return self._now.batches
 
     def __call__(self, batch: Batch) -> Outputs:
-        """Return evidence and embedding; what the portable runtime raises is raised."""
+        """Return what the network gives; what the portable runtime raises is raised."""
         now = self._now
         if now is not self._portable:
             try:
-                evidence, embedding = now(batch)
-                if np.isfinite(evidence).all() and (evidence >= 0).all():
-                    return evidence, embedding
+                outputs = now(batch)
+                if sound(outputs):
+                    return outputs
                 self._give_up(now, "it gives nonsense")
             except Exception as error:  # drivers and libraries raise families without a common root
                 self._give_up(now, first_line(error))

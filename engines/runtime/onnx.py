@@ -8,7 +8,7 @@ import onnxruntime
 from engines.job import Job
 from engines.manifest import MODEL, BrokenBundleError
 from engines.precision import rewritten
-from engines.runtime import Batch, Outputs
+from engines.runtime import ENCODED, Batch, Outputs
 from engines.runtime.guarded import first_line
 
 
@@ -18,9 +18,14 @@ class OnnxCpu:
     batches = False
 
     def __init__(
-        self, model: Path, shape: tuple[int | None, ...], name: str = "onnxruntime cpu"
+        self,
+        model: Path,
+        shape: tuple[int | None, ...],
+        given: tuple[str, ...] = ENCODED,
+        name: str = "onnxruntime cpu",
     ) -> None:
-        """Load ``model``, or raise BrokenBundleError if it does not load or take this shape."""
+        """Load ``model``; raise BrokenBundleError if it does not load, take this shape or give what
+        is to be ``given`` (`sequence` may be missing)."""
         self.name = name
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
@@ -35,20 +40,20 @@ class OnnxCpu:
                 model.parent, f"{model.name} does not load in ONNX Runtime ({first_line(error)})"
             ) from error
         taken, *others = self._session.get_inputs()
-        given = {output.name for output in self._session.get_outputs()}
-        if others or list(shape[1:]) != taken.shape[1:] or not {"evidence", "embedding"} <= given:
+        self._given = [output.name for output in self._session.get_outputs()]
+        if others or list(shape[1:]) != taken.shape[1:] or {*given} - {*self._given} - {"sequence"}:
             raise BrokenBundleError(
                 model.parent,
-                f"{model.name} takes {taken.shape} and gives {', '.join(sorted(given))},"
+                f"{model.name} takes {taken.shape} and gives {', '.join(sorted(self._given))},"
                 f" not what its manifest says",
             )
         self._input = taken.name
         _return_memory()
 
     def __call__(self, batch: Batch) -> Outputs:
-        """Return evidence (B, K) ≥ 0 and embedding (B, D) of a batch (B, ...)."""
-        evidence, embedding = self._session.run(["evidence", "embedding"], {self._input: batch})
-        return evidence, embedding
+        """Return what the network gives for a batch (B, ...)."""
+        made = self._session.run(self._given, {self._input: batch})
+        return dict(zip(self._given, made, strict=True))
 
 
 def _return_memory() -> None:
@@ -65,4 +70,5 @@ def make(job: Job) -> None:
 
 def load(job: Job) -> OnnxCpu:
     """Load what `make` wrote."""
-    return OnnxCpu(job.folder / MODEL, job.shape, f"onnxruntime cpu {job.precision}")
+    name = f"onnxruntime cpu {job.precision}"
+    return OnnxCpu(job.folder / MODEL, job.shape, job.given, name)

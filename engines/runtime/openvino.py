@@ -29,17 +29,16 @@ class OpenVino:
             "INFERENCE_PRECISION_HINT": "f32",
         }
         model = core.compile_model(core.read_model(job.folder / MODEL), "CPU", settings)
-        self._given = [model.output("evidence"), model.output("embedding")]
+        self._given = {output.get_any_name(): output for output in model.outputs}
         self._model, self._of_thread = model, threading.local()
 
     def __call__(self, batch: Batch) -> Outputs:
-        """Return evidence (B, K) ≥ 0 and embedding (B, D) of a batch (B, ...)."""
+        """Return what the network gives for a batch (B, ...)."""
         return in_parts(self._run, batch, self._most)
 
     def _run(self, batch: Batch) -> Outputs:
         given = self._request().infer({0: batch})
-        evidence, embedding = (given[output].copy() for output in self._given)
-        return evidence, embedding
+        return {name: given[output].copy() for name, output in self._given.items()}
 
     def _request(self) -> Any:
         """Return the calling thread's own request: one request takes one call at a time."""

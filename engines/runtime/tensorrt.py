@@ -36,6 +36,6 @@ def load(job: Job) -> cuda.Cuda:
     network = torch_tensorrt.load(str(job.folder / _FILE)).module()
     example, name = cuda.example_of(job, device), f"tensorrt {device} {job.precision}"
     try:
-        return cuda.Cuda(network, example, job.max_batch, name)
+        return cuda.Cuda(network, example, job, name)
     except RuntimeError:  # what runs between TensorRT's parts may not be captured
-        return cuda.Cuda(network, example, job.max_batch, name, graphs=False)
+        return cuda.Cuda(network, example, job, name, graphs=False)

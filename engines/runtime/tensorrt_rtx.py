@@ -11,7 +11,6 @@ from engines.precision import rewritten
 from engines.runtime import cuda
 
 _FILE: Final = "network.engine"
-_OUTPUTS: Final = ("evidence", "embedding")
 
 
 class Logger(tensorrt_rtx.ILogger):  # type: ignore[misc]
@@ -55,11 +54,11 @@ def built(model: bytes, job: Job) -> bytes:
 def load(job: Job) -> cuda.Cuda:
     """Load what `make` wrote; raise UnsupportedError where this GPU does not take it."""
     device = cuda.device_of(job)
-    network = _Network((job.folder / _FILE).read_bytes(), device)
+    network = _Network((job.folder / _FILE).read_bytes(), job.given, device)
     return cuda.Cuda(
         network,
         cuda.example_of(job, device),
-        job.max_batch,
+        job,
         f"tensorrt-rtx {device} {job.precision}",
         graphs=False,  # it captures its own
     )
@@ -68,7 +67,7 @@ def load(job: Job) -> cuda.Cuda:
 class _Network:
     """An engine on a GPU, called with tensors that lie there."""
 
-    def __init__(self, engine: bytes, device: torch.device) -> None:
+    def __init__(self, engine: bytes, given: tuple[str, ...], device: torch.device) -> None:
         self._logger = Logger()
         self._device = device
         with torch.cuda.device(device):
@@ -80,20 +79,18 @@ class _Network:
             config.cuda_graph_strategy = tensorrt_rtx.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
             self._context = self._engine.create_execution_context(config)
             self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        self._made: dict[int, tuple[Tensor, Tensor]] = {}
-        self._input = next(
-            name
-            for name in map(self._engine.get_tensor_name, range(self._engine.num_io_tensors))
-            if name not in _OUTPUTS
-        )
+        self._made: dict[int, tuple[Tensor, ...]] = {}
+        ends = {*map(self._engine.get_tensor_name, range(self._engine.num_io_tensors))}
+        (self._input,) = ends - {*given}
+        self._given = [name for name in given if name in ends]
 
-    def __call__(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(self, rows: Tensor) -> tuple[Tensor, ...]:
         context, size = self._context, len(rows)
         context.set_input_shape(self._input, tuple(rows.shape))
         context.set_tensor_address(self._input, rows.data_ptr())
         if size not in self._made:  # a captured graph writes where it wrote before
-            self._made[size] = self._place("evidence", size), self._place("embedding", size)
-        for name, tensor in zip(_OUTPUTS, self._made[size], strict=True):
+            self._made[size] = tuple(self._place(name, size) for name in self._given)
+        for name, tensor in zip(self._given, self._made[size], strict=True):
             context.set_tensor_address(name, tensor.data_ptr())
         self._stream.wait_stream(torch.cuda.current_stream())  # the default one cannot be captured
         if not context.execute_async_v3(self._stream.cuda_stream):
@@ -102,5 +99,5 @@ class _Network:
         return self._made[size]
 
     def _place(self, name: str, size: int) -> Tensor:
-        wide = self._engine.get_tensor_shape(name)[1]
-        return torch.empty((size, wide), dtype=torch.float32, device=self._device)
+        sides = tuple(self._engine.get_tensor_shape(name))[1:]
+        return torch.empty((size, *sides), dtype=torch.float32, device=self._device)

@@ -18,7 +18,7 @@ def sure_of(*emotions: Emotion, strength: float = 20.0) -> Opinion:
 
 def answer(rows: Opinion) -> Answer:
     each = [Opinion(b, u) for b, u in zip(rows.belief, rows.uncertainty, strict=True)]
-    return Answer(averaging(each), rows)
+    return Answer(averaging(each), rows, np.ones((len(each), 4), np.float32))
 
 
 def one(emotion: Emotion, strength: float = 20.0) -> Opinion:

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engines.engine import Engine, EngineContractError, open_engine
+from engines.engine import BUNDLES, Engine, EngineContractError, open_engine
 from engines.labels import EMOTIONS, UnknownLabelError, emotion_named
 from engines.manifest import BrokenBundleError, sha256
 from engines.opinion import Opinion
+from engines.runtime import Batch, Outputs
 from engines.verify import verify
-from engines.window import FaceWindow
+from engines.window import FaceWindow, TextWindow, VoiceWindow
 from tests.engines.bundle import write_bundle
 
 CROPS = np.random.default_rng(2).integers(0, 255, (3, 48, 48)).astype(np.uint8)
@@ -148,9 +149,9 @@ def test_verify_refuses_a_runtime_that_computes_something_else(bundle: Path) -> 
         name = "wrong"
         batches = False
 
-        def __call__(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            evidence, embedding = good.runtime(batch)
-            return evidence + 1, embedding
+        def __call__(self, batch: Batch) -> Outputs:
+            made = good.runtime(batch)
+            return {**made, "evidence": made["evidence"] + 1}
 
     with pytest.raises(BrokenBundleError, match="opinions differ"):
         verify(Engine(good.path, good.manifest, good.hash, Wrong()))
@@ -202,3 +203,17 @@ def test_emotion_named_knows_other_words(label: str, emotion: str) -> None:
 def test_emotion_named_refuses_with_what_is_known() -> None:
     with pytest.raises(UnknownLabelError, match="use one of anger, disgust"):
         emotion_named("calm")
+
+
+def test_answers_tell_what_was_seen_along_time(bundle: Path) -> None:
+    crops = np.random.default_rng(2).integers(0, 255, (5, 48, 48)).astype(np.uint8)
+    face = open_engine(BUNDLES / "face").answers([FaceWindow(0.0, 2.0, crops)])[0]
+    assert face.sequence.shape == (5, 160)
+    hum = np.sin(np.arange(64_000) / 9).astype(np.float32)
+    voice = open_engine(BUNDLES / "voice").answers([VoiceWindow(0.0, hum)])[0]
+    assert voice.sequence.shape == (2 * 19, 128)
+    said = [TextWindow(0.0, 1.0, text) for text in ("What a lovely day!", "", "no " * 60)]
+    texts = open_engine(BUNDLES / "text").answers(said)
+    assert [answer.sequence.shape for answer in texts] == [(5, 192), (0, 192), (60, 192)]
+    older = open_engine(bundle).answers([FaceWindow(0.0, 2.0, crops)])[0]
+    assert older.sequence.shape[0] == 5

@@ -168,9 +168,9 @@ def test_threads_do_not_disturb_each_other_in_openvino(bundle: Path, tmp_path: P
     openvino.make(job)
     network = openvino.load(job)
     rows = np.random.default_rng(4).normal(size=(200, 1, 48, 48)).astype(np.float32)
-    expected, _ = OnnxCpu(bundle / MODEL, job.shape)(rows)
+    expected = OnnxCpu(bundle / MODEL, job.shape)(rows)["evidence"]
     with ThreadPoolExecutor(4) as threads:
-        found = list(threads.map(lambda row: network(row[None])[0][0], rows))
+        found = list(threads.map(lambda row: network(row[None])["evidence"][0], rows))
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
@@ -184,9 +184,9 @@ def test_half_precision_of_the_body_is_close(kind: Modality, tmp_path: Path) -> 
     half = rewritten(Job(folder, manifest.input.shape, "fp16", 8, None, tmp_path))
     (tmp_path / MODEL).write_bytes(half)
     inputs = inputs_for(reference_of(folder).inputs)[:12]
-    single, _ = OnnxCpu(folder / MODEL, manifest.input.shape)(inputs)
-    found, _ = OnnxCpu(tmp_path / MODEL, manifest.input.shape)(inputs)
-    beliefs = [Opinion.from_evidence(evidence).belief for evidence in (single, found)]
+    single = OnnxCpu(folder / MODEL, manifest.input.shape)(inputs)
+    found = OnnxCpu(tmp_path / MODEL, manifest.input.shape)(inputs)
+    beliefs = [Opinion.from_evidence(each["evidence"]).belief for each in (single, found)]
     assert 0 < np.abs(beliefs[0] - beliefs[1]).max() < 1e-2
     assert len(half) < (folder / MODEL).stat().st_size * 5
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from engines.engine import Answer
 from engines.labels import EMOTIONS
 from engines.manifest import Modality
@@ -26,11 +28,17 @@ class FakeEngine:
         if self.broken:
             raise RuntimeError(f"{self.hash} is broken")
         rows = Opinion.from_evidence([[2.0] * len(EMOTIONS)])
-        return [Answer(Opinion(rows.belief[0], rows.uncertainty[0]), rows) for _ in windows]
+        return [answer_of(rows) for _ in windows]
 
     def judge_all(self, parts: Sequence[Window]) -> list[Opinion]:
         """Believe it of parts of what was given, too."""
         return [Opinion.from_evidence([2.0] * len(EMOTIONS)) for _ in parts]
+
+
+def answer_of(rows: Opinion) -> Answer:
+    """Return the answer of an engine that believes this of one row (1, K), and saw only ones."""
+    saw = np.ones((1, 4), np.float32)
+    return Answer(Opinion(rows.belief[0], rows.uncertainty[0]), rows, saw)
 
 
 def ensemble_of(engines: Mapping[Modality, Any], policy: Policy = UNCERTIFIED) -> Ensemble:

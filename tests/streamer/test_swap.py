@@ -88,8 +88,8 @@ class Rough:
         self._runtime = runtime
 
     def __call__(self, batch: Batch) -> Outputs:
-        evidence, embedding = self._runtime(batch)
-        return evidence * 1.1, embedding
+        made = self._runtime(batch)
+        return {**made, "evidence": made["evidence"] * 1.1}
 
 
 def cut(path: Path) -> None:

@@ -23,6 +23,7 @@ from streamer.flow import Epoch, Recognised, Said, Window
 from streamer.recognise import add_words, recognise
 from streamer.transcribe import Transcriber, ask_words, open_transcriber
 from streamer.worker import Worker
+from tests.streamer.ensembles import answer_of
 
 EPOCH = Epoch("e-0", datetime(2026, 1, 1, tzinfo=UTC), has_video=True, has_audio=True)
 NOBODY = Ensemble({}, UNCERTIFIED)
@@ -83,7 +84,7 @@ class TextEngine:
     def answers(self, windows: Sequence[TextWindow]) -> list[Answer]:
         self.given += windows
         rows = Opinion.from_evidence([[0, 0, 0, 9, 0, 0, 0]])
-        return [Answer(Opinion(rows.belief[0], rows.uncertainty[0]), rows) for _ in windows]
+        return [answer_of(rows) for _ in windows]
 
     def judge_all(self, windows: Sequence[TextWindow]) -> list[Opinion]:
         return [Opinion.vacuous(7) for _ in windows]

@@ -21,14 +21,17 @@ class Exported(nn.Module):
         super().__init__()
         self.network, self.head = network, head
 
-    def forward(self, batch: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, ...) → evidence (B, 7) ≥ 0, embedding (B, D)."""
-        logits, embedding = self.network(batch)
-        return self.head(logits, embedding), embedding
+    def forward(self, batch: Tensor) -> tuple[Tensor, ...]:
+        """(B, ...) → evidence (B, 7) ≥ 0, embedding (B, D) and, unless of faces, sequence."""
+        logits, embedding, *sequence = self.network(batch)
+        return self.head(logits, embedding), embedding, *sequence
 
 
 def build(recipe: Recipe) -> nn.Module:
-    """Return the untrained network of a recipe: (B, ...) → logits (B, 7), embedding (B, D)."""
+    """Return the untrained network of a recipe: (B, ...) → logits (B, 7), embedding (B, D).
+
+    Of voice and text also what it saw along time (B, T, C), rows of zeros where there was nothing.
+    """
     if isinstance(recipe, TextRecipe):
         return TextNetwork(recipe.network)
     network = FaceNetwork if isinstance(recipe, FaceRecipe) else VoiceNetwork

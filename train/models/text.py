@@ -33,19 +33,19 @@ class TextNetwork(nn.Module):
         self.hidden = nn.Sequential(rounded(nn.Linear(width, network.hidden), 8), nn.GELU())
         self.head = nn.Linear(network.hidden, len(EMOTIONS))
 
-    def forward(self, buckets: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 48 * 28) → logits (B, 7), embedding (B, D)."""
+    def forward(self, buckets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, 48 * 28) → logits (B, 7), embedding (B, D), of every word (B, 48, C) or zeros."""
         words, there = self._words(buckets.reshape(-1, PIECES))  # (B, 48, W), (B, 48, 1)
         length = there.sum(dim=1).clamp(min=1)  # (B, 1)
         seen = self.inlet(words)  # (B, 48, C)
         for block in self.blocks:
             seen = block(seen, there)
-        seen = self.norm(seen)
-        peak = (seen * there - 100 * (1 - there)).amax(dim=1).clamp(min=-10)
+        seen = self.norm(seen) * there
+        peak = (seen - 100 * (1 - there)).amax(dim=1).clamp(min=-10)
         bag = words.sum(dim=1) / length.sqrt()
-        pooled = torch.cat([(seen * there).sum(dim=1) / length, peak, bag], dim=1)
+        pooled = torch.cat([seen.sum(dim=1) / length, peak, bag], dim=1)
         embedding = self.hidden(self.dropout(pooled))
-        return self.head(self.dropout(embedding)), embedding
+        return self.head(self.dropout(embedding)), embedding, seen
 
     def _words(self, pieces: Tensor) -> tuple[Tensor, Tensor]:
         """(B * 48, 28) → words (B, 48, W), and which are there (B, 48, 1), 0 or 1."""

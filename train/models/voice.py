@@ -17,10 +17,10 @@ class VoiceNetwork(nn.Module):
         self.dropout = nn.Dropout(network.dropout)
         self.head = nn.Linear(2 * network.widths[-1], len(EMOTIONS))
 
-    def forward(self, segments: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 1, 64, 300) → logits (B, 7), embedding (B, 2D)."""
+    def forward(self, segments: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, 1, 64, 300) → logits (B, 7), embedding (B, 2D), every 160 ms (B, 19, D)."""
         seen = self.trunk(segments).mean(dim=2)  # (B, D, 4, 19) → (B, D, 19)
         mean = seen.mean(dim=2)
         spread = ((seen - mean[..., None]).square().mean(dim=2) + 1e-5).sqrt()
         embedding = torch.cat([mean, spread], dim=1)
-        return self.head(self.dropout(embedding)), embedding
+        return self.head(self.dropout(embedding)), embedding, seen.transpose(1, 2)
