@@ -2,9 +2,10 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import (
     AfterValidator,
@@ -28,6 +29,8 @@ BUNDLES = Path(__file__).parent / "bundles"
 """The engines that ship with Credence, a folder each."""
 
 Modality = Literal["face", "voice", "text"]
+Kind = Modality | Literal["multilabel"]
+"""Of an engine."""
 Share = Annotated[float, Field(ge=0, le=1)]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
 """Of a file in the bundle's own folder."""
@@ -69,17 +72,19 @@ class Training(_Part):
     """By the name of a held-out part: figures on people never trained on."""
 
 
-class EngineManifest(_Part):
+class NetworkManifest(_Part):
     """A network and its contract."""
 
+    outputs: ClassVar[tuple[str, ...]]
+    """The names of what the network gives, its embedding among them."""
+
     format: Literal[1]
-    kind: Modality
+    kind: Kind
     name: str
     labels: tuple[str, ...]
     preprocessing: str
     input: Tensor
     parameters: int
-    calibration: Calibration
     training: Training
     licence: str
     files: dict[FileName, str]
@@ -89,6 +94,57 @@ class EngineManifest(_Part):
     def _network_is_covered(self) -> Self:
         if missing := {MODEL, REFERENCE} - self.files.keys():
             raise ValueError(f"no checksum of {' and '.join(sorted(missing))}")
+        return self
+
+
+class EngineManifest(NetworkManifest):
+    """Of a network that judges a modality: evidence (B, K) ≥ 0, embedding (B, D)."""
+
+    outputs = ("evidence", "embedding")
+
+    kind: Modality
+    calibration: Calibration
+
+
+class Part(NamedTuple):
+    """The place of a modality in what a multilabel network is given."""
+
+    length: Annotated[int, Field(ge=1)]
+    """Rows that the network sees at most."""
+    width: Annotated[int, Field(ge=1)]
+    """Numbers in each row."""
+
+
+def packed_shape(parts: Mapping[Modality, Part]) -> tuple[int, int]:
+    """Return the rows, and the width, of all parts below each other."""
+    return sum(part.length for part in parts.values()), max(part.width for part in parts.values())
+
+
+class MultilabelManifest(NetworkManifest):
+    """Of a network that tells all emotions that are shown, from what encoders made of a window.
+
+    It gives probability (B, K) in [0, 1], spread (B, K) ≥ 0 and embedding (B, D).
+    """
+
+    outputs = ("probability", "spread", "embedding")
+
+    kind: Literal["multilabel"]
+    engines: dict[Modality, str] = Field(min_length=1)
+    """The hash of each encoder that it was trained on."""
+    parts: dict[Modality, Part]
+    """In this order they lie in the input (None, rows, width)."""
+    thresholds: tuple[Share, ...]
+    """(K,) the probability from which an emotion counts as shown; chosen on validation."""
+    experimental: Literal[True]
+
+    @model_validator(mode="after")
+    def _fits_itself(self) -> Self:
+        if self.parts.keys() != self.engines.keys():
+            raise ValueError("parts and engines must be of the same modalities")
+        if self.input.shape != (None, *packed_shape(self.parts)):
+            raise ValueError("the input's shape is not that of its parts")
+        if len(self.thresholds) != len(self.labels):
+            raise ValueError("each label needs a threshold")
         return self
 
 
@@ -147,11 +203,11 @@ class PolicyManifest(_Part):
     files: dict[FileName, str]
 
 
-_Manifest = Annotated[EngineManifest | PolicyManifest, Field(discriminator="kind")]
-_adapter: TypeAdapter[EngineManifest | PolicyManifest] = TypeAdapter(_Manifest)
+Manifest = EngineManifest | MultilabelManifest | PolicyManifest
+_adapter: TypeAdapter[Manifest] = TypeAdapter(Annotated[Manifest, Field(discriminator="kind")])
 
 
-def read_manifest(folder: Path) -> tuple[EngineManifest | PolicyManifest, str]:
+def read_manifest(folder: Path) -> tuple[Manifest, str]:
     """Read a bundle's manifest and its hash; raise BrokenBundleError if there is none."""
     try:
         raw = (folder / MANIFEST).read_bytes()
@@ -179,7 +235,7 @@ def check_files(folder: Path, files: dict[str, str]) -> None:
             )
 
 
-def write_manifest(folder: Path, manifest: EngineManifest | PolicyManifest) -> None:
+def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write engine.json, readable and in the same bytes for the same content."""
     text = json.dumps(manifest.model_dump(mode="json"), indent=2, ensure_ascii=False)
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")

@@ -1,9 +1,12 @@
-"""What an encoder is given: one person's face, one voice, one text, inside one window."""
+"""What a network is given: one face, voice or text in a window, or what encoders made of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from engines.manifest import Modality
 
 SAMPLE_RATE_HZ = 16_000
 """Of all sound inside Credence."""
@@ -60,3 +63,12 @@ class TextWindow:
 
 
 Window = FaceWindow | VoiceWindow | TextWindow
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SequenceWindow:
+    """What encoders made of one moment of one person, ready for a multilabel engine."""
+
+    sequences: Mapping[Modality, npt.NDArray[np.float32]]
+    """(n, D) by modality, n ≥ 0, its rows in order of time. A row of zeros is padding; what is not
+    there, has no rows or only such is absent."""
