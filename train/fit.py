@@ -38,7 +38,7 @@ def fit(
     ``stop_after`` ends this call after so many epochs in all. Raises RunError if the folder
     belongs to another recipe, and what reading the data raises.
     """
-    where = _device(device)
+    where = device_of(device)
     claim(run, recipe)
     items, targets, left_out = prepare.training(recipe, data)
     held = prepare.held_out(recipe, data)
@@ -65,7 +65,7 @@ def fit(
         finish(run, *finished(recipe, heard, _known(recipe, state, items, targets, where), run))
 
 
-def _device(name: str) -> torch.device:
+def device_of(name: str) -> torch.device:
     """Return the device of a name, or the best there is; raise CredenceError if it is not."""
     if name and not re.fullmatch(r"cpu|cuda(:\d{1,2})?", name):
         raise CredenceError(f"{name!r} is no device; use cpu, cuda or cuda:1")
@@ -89,14 +89,14 @@ def _train_epoch(
     # Everything random follows from seed and epoch, so that a checkpoint needs no generators.
     rng = np.random.default_rng([recipe.seed, state.epoch])
     torch.manual_seed(int(rng.integers(2**31)))
-    batches = _batches(len(items), how.batch, rng)
+    batches = shuffled(len(items), how.batch, rng)
     state.network.train()
     total = 0.0
     for i, batch in enumerate(batches):
         step = state.epoch * len(batches) + i
         done = (step + 1) / (how.epochs * len(batches))
         for group in state.optimiser.param_groups:
-            group["lr"] = how.rate * _schedule(done, how.warmup)
+            group["lr"] = how.rate * schedule(done, how.warmup)
         x = prepare.vary(recipe, [items[j] for j in batch], rng)  # (B, ...)
         y = (1 - how.smoothing) * targets[batch] + how.smoothing / targets.shape[1]  # (B, 7)
         augment.mixup(x, y, how.mixup, rng)
@@ -114,13 +114,14 @@ def _train_epoch(
     return total / sum(map(len, batches))
 
 
-def _batches(n: int, size: int, rng: np.random.Generator) -> list[npt.NDArray[np.int64]]:
+def shuffled(n: int, size: int, rng: np.random.Generator) -> list[npt.NDArray[np.int64]]:
+    """Return the numbers below n in random order, in even batches of about a size."""
     order = rng.permutation(n)
     count = max(1, n // size)
     return np.array_split(order, count)
 
 
-def _schedule(done: float, warmup: float) -> float:
+def schedule(done: float, warmup: float) -> float:
     """Return the share of the highest rate after a share of all steps."""
     if done < warmup:
         return done / warmup

@@ -7,8 +7,6 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     NonNegativeFloat,
     PositiveFloat,
@@ -19,17 +17,8 @@ from pydantic import (
 )
 
 from engines.errors import CredenceError
-
-Chance = Annotated[float, Field(ge=0, le=1)]
-
-
-def _rising(span: tuple[float, float]) -> tuple[float, float]:
-    if span[0] > span[1]:
-        raise ValueError("the first of the two must not be above the second")
-    return span
-
-
-Span = Annotated[tuple[float, float], AfterValidator(_rising)]
+from train.multilabel.recipe import LdduLoss, LdduOptimise, LdduRecipe, LdduSize
+from train.part import Chance, Part, Span
 
 
 def _one_of(fold: tuple[int, int]) -> tuple[int, int]:
@@ -49,11 +38,7 @@ class RecipeError(CredenceError):
         self.path, self.problem = path, problem
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Network(_Part):
+class Network(Part):
     """The size of a residual network."""
 
     stem: PositiveInt
@@ -71,7 +56,7 @@ class Network(_Part):
         return self
 
 
-class TextNetworkSize(_Part):
+class TextNetworkSize(Part):
     """The size of a network of words."""
 
     width: int = Field(ge=2, multiple_of=2)
@@ -84,7 +69,7 @@ class TextNetworkSize(_Part):
     """Before the last layers; a third of it in the convolutions."""
 
 
-class Optimise(_Part):
+class Optimise(Part):
     """How the weights are found: AdamW, a linear warm-up, then a cosine to zero."""
 
     epochs: PositiveInt
@@ -106,7 +91,7 @@ class Optimise(_Part):
     precision: Literal["float32", "bfloat16"] = "float32"
 
 
-class CalibratedHead(_Part):
+class CalibratedHead(Part):
     """Cross-entropy; evidence follows from probabilities calibrated on held-out people (ours)."""
 
     kind: Literal["calibrated"] = "calibrated"
@@ -114,7 +99,7 @@ class CalibratedHead(_Part):
     """β of Trusted CE (ours): 1 - u, here the highest probability, learns to be right as often."""
 
 
-class EdlHead(_Part):
+class EdlHead(Part):
     """Evidential deep learning (Sensoy et al. 2018): the network gives the evidence itself."""
 
     kind: Literal["edl"]
@@ -129,7 +114,7 @@ class EdlHead(_Part):
 Head = Annotated[CalibratedHead | EdlHead, Field(discriminator="kind")]
 
 
-class FaceAugment(_Part):
+class FaceAugment(Part):
     """What a training face may look like beside itself."""
 
     flip: Chance = 0.0
@@ -154,7 +139,7 @@ class FaceAugment(_Part):
     """Between which shares of the light are left."""
 
 
-class VoiceAugment(_Part):
+class VoiceAugment(Part):
     """What a training voice may sound like beside itself."""
 
     crop: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -177,7 +162,7 @@ class VoiceAugment(_Part):
     mask_mels: int = Field(default=8, ge=1, le=64)
 
 
-class TextAugment(_Part):
+class TextAugment(Part):
     """What a training text may say beside itself."""
 
     drop: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -192,7 +177,7 @@ class TextAugment(_Part):
     """The share of the words' pieces that are left out."""
 
 
-class _Recipe(_Part):
+class _Recipe(Part):
     name: str
     data: tuple[str, ...] = Field(min_length=1)
     """Names of corpora, or CSV tables below the data folder."""
@@ -244,16 +229,28 @@ class TextRecipe(_Recipe):
 
 
 Recipe = FaceRecipe | VoiceRecipe | TextRecipe
-_adapter: TypeAdapter[Recipe] = TypeAdapter(Annotated[Recipe, Field(discriminator="kind")])
+AnyRecipe = Recipe | LdduRecipe
+_adapter: TypeAdapter[AnyRecipe] = TypeAdapter(Annotated[AnyRecipe, Field(discriminator="kind")])
 _PARTS = (
     *(FaceRecipe, VoiceRecipe, TextRecipe),
     *(Network, TextNetworkSize, Optimise),
     *(CalibratedHead, EdlHead),
     *(FaceAugment, VoiceAugment, TextAugment),
+    *(LdduRecipe, LdduSize, LdduLoss, LdduOptimise),
 )
 
 
 def read_recipe(path: Path) -> Recipe:
+    """Read the recipe of an engine of opinions; raise RecipeError as `read_any` does."""
+    return _of_opinions(read_any(path), path)
+
+
+def parse_recipe(content: object, path: Path) -> Recipe:
+    """Validate what the recipe file of an engine of opinions holds."""
+    return _of_opinions(parse_any(content, path), path)
+
+
+def read_any(path: Path) -> AnyRecipe:
     """Read a recipe; raise RecipeError with the nearest known key where one is unknown."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -261,10 +258,10 @@ def read_recipe(path: Path) -> Recipe:
         raise RecipeError(path, "no such recipe; train/recipes/ holds those of Credence") from error
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise RecipeError(path, f"is no YAML that can be read ({_one_line(error)})") from error
-    return parse_recipe(content, path)
+    return parse_any(content, path)
 
 
-def parse_recipe(content: object, path: Path) -> Recipe:
+def parse_any(content: object, path: Path) -> AnyRecipe:
     """Validate what a recipe file holds; ``path`` is only named in the error."""
     try:
         return _adapter.validate_python(content)
@@ -277,14 +274,21 @@ def parse_recipe(content: object, path: Path) -> Recipe:
         raise RecipeError(path, f"{where}: {first['msg'].lower()}") from error
 
 
-def of_fold(recipe: Recipe, fold: str) -> Recipe:
+def of_fold(recipe: AnyRecipe, fold: str) -> Recipe:
     """Return a recipe that holds out fold `K/N`; raise RecipeError where there is none."""
+    recipe = _of_opinions(recipe, Path(recipe.name))
     try:
         one, folds = map(int, fold.split("/"))
     except ValueError as error:
         raise RecipeError(Path(recipe.name), f"{fold!r} is no fold; use one such as 1/6") from error
     asked = recipe.model_dump() | {"fold": (one, folds)}
     return parse_recipe(asked, Path(recipe.name))
+
+
+def _of_opinions(recipe: AnyRecipe, path: Path) -> Recipe:
+    if isinstance(recipe, LdduRecipe):
+        raise RecipeError(path, "kind lddu gives no opinions; name one of face, voice or text")
+    return recipe
 
 
 def _nearest(where: str) -> str:

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from engines.errors import CredenceError
 from train.models import Exported, build, build_head
-from train.recipe import Recipe, RecipeError, parse_recipe
+from train.multilabel.recipe import LdduRecipe
+from train.recipe import AnyRecipe, Recipe, RecipeError, parse_any
 from train.results import Results
 
 
@@ -41,9 +42,9 @@ class State:
     """Epochs done."""
 
 
-def claim(run: Path, recipe: Recipe) -> None:
+def claim(run: Path, recipe: AnyRecipe) -> None:
     """Make a folder the run of a recipe; raise RunError if it is another's or not to be written."""
-    found = _recipe_of(run)
+    found = recipe_of(run)
     if found is not None and found != recipe and (run / "checkpoint.pt").exists():
         raise RunError(run, "holds the run of another recipe; name a new folder with --run")
     make(run)
@@ -97,8 +98,8 @@ def finish(run: Path, head: nn.Module, results: Results) -> None:
 
 def read_run(run: Path) -> tuple[Recipe, Results, Exported]:
     """Return the recipe, results and engine of a finished run; RunError if it is not finished."""
-    recipe, path = _recipe_of(run), run / "results.json"
-    if recipe is None or not path.exists():
+    recipe, path = recipe_of(run), run / "results.json"
+    if recipe is None or isinstance(recipe, LdduRecipe) or not path.exists():
         raise RunError(run, "no finished run; finish it with `credence-train fit`")
     state = resume(recipe, run, torch.device("cpu"))
     if state.epoch != recipe.optimise.epochs:
@@ -128,10 +129,11 @@ def write(path: Path, content: bytes) -> None:
         raise RunError(path.parent, f"cannot be written ({error.strerror})") from error
 
 
-def _recipe_of(run: Path) -> Recipe | None:
+def recipe_of(run: Path) -> AnyRecipe | None:
+    """Return the recipe of a run's folder, None if it is no run; raise RunError if damaged."""
     path = run / "recipe.json"
     try:
-        return parse_recipe(json.loads(path.read_text(encoding="utf-8")), path)
+        return parse_any(json.loads(path.read_text(encoding="utf-8")), path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, RecursionError, RecipeError) as error:
