@@ -44,16 +44,18 @@ class Encoded:
 
 
 def encode(
-    engine: Engine, shown: Shown, asked: Sequence[Version], data: Path | None, name: str
+    engine: Engine, shown: Shown, asked: Sequence[Version], data: Path, name: str
 ) -> Encoded:
     """Let an engine see versions of samples, or read what it saw before from the user's cache.
 
     Progress goes to standard error. The cache knows a result by all that it depends on.
     """
-    path = _cache() / f"{shown.kind}-{_digest(engine, shown, asked, data)}.npz"
+    path = _cache() / f"{shown.kind}-{_digest(engine, shown, asked)}.npz"
     if not path.exists():
         content = io.BytesIO()
-        np.savez(content, **_unpacked(_encode(engine, shown, asked, data, name)))
+        np.savez(
+            content, allow_pickle=False, **_unpacked(_encode(engine, shown, asked, data, name))
+        )
         make(path.parent)
         write(path, content.getvalue())
     with np.load(path) as file:
@@ -74,7 +76,7 @@ class _Listening:
 
 
 def _encode(
-    engine: Engine, shown: Shown, asked: Sequence[Version], data: Path | None, name: str
+    engine: Engine, shown: Shown, asked: Sequence[Version], data: Path, name: str
 ) -> Encoded:
     heard = _Listening(engine.runtime)
     listening, known = replace(engine, runtime=heard), corruptions(shown.kind, data)
@@ -106,8 +108,8 @@ def _packed(kind: Modality, arrays: dict[str, npt.NDArray[np.float32]]) -> Encod
     return Encoded(arrays["sequences"], arrays["embedding"], Look(opinion, quality))
 
 
-def _digest(engine: Engine, shown: Shown, asked: Sequence[Version], data: Path | None) -> str:
-    whole = hashlib.sha256(f"{engine.hash} {sequence.VERSION} {LENGTHS} {data}".encode())
+def _digest(engine: Engine, shown: Shown, asked: Sequence[Version]) -> str:
+    whole = hashlib.sha256(f"{engine.hash} {sequence.VERSION} {LENGTHS}".encode())
     for item in itertools.chain(shown.inputs, map(repr, asked)):
         whole.update(item.encode() if isinstance(item, str) else item.tobytes())
     return whole.hexdigest()[:16]

@@ -49,8 +49,8 @@ def versions(count: int, kind: Modality, corrupted: int, rng: np.random.Generato
     return [Version(i, spec, seed) for seed, (i, spec) in enumerate(each)]
 
 
-def corruptions(kind: Modality, data: Path | None) -> dict[str, Corruption]:
-    """Return the corruptions of a modality by name; with real noise and words of a data folder."""
+def corruptions(kind: Modality, data: Path) -> dict[str, Corruption]:
+    """Return the corruptions of a modality by name, with a data folder's noise and words."""
     return {spec: corruption(spec, data) for spec in CORRUPTIONS[kind]}
 
 
