@@ -43,10 +43,15 @@ def fit(
 ) -> None:
     """Train a recipe's network in a run folder, or continue its training."""
     from train.fit import fit as train
-    from train.recipe import of_fold, read_recipe
+    from train.multilabel.fit import fit as train_multilabel
+    from train.multilabel.recipe import LdduRecipe
+    from train.recipe import of_fold, read_any
 
-    asked = of_fold(read_recipe(recipe), fold) if fold else read_recipe(recipe)
-    train(asked, data, run, device=device, stop_after=stop_after)
+    asked = of_fold(read_any(recipe), fold) if fold else read_any(recipe)
+    if isinstance(asked, LdduRecipe):
+        train_multilabel(asked, data, run, device=device, stop_after=stop_after)
+    else:
+        train(asked, data, run, device=device, stop_after=stop_after)
 
 
 @app.command()

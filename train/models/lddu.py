@@ -8,6 +8,7 @@ padding; a sequence of nothing else is an absent modality.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -86,31 +87,37 @@ class Lddu(nn.Module):
         wide, deep = len(widths) * size.width, len(widths) * size.latent
         self.labels = nn.Parameter(torch.randn(labels, size.width))
         self.modalities = nn.ModuleList(Unimodal(size, width) for width in widths)
-        self.latents = nn.ModuleList(Latent(size) for _ in widths)
+        self.latents = nn.ModuleList(Latent(size) for _ in widths if size.latent)
         self.by_features = Readout(labels, wide)
         self.own = Readout(len(widths), labels, size.width)
-        self.by_mean, self.by_noise = Readout(labels, deep), Readout(labels, deep)
-        self.fuses = size.latent > 0 and size.fusion == "uncertainty"
+        fuses = size.latent and size.fusion == "uncertainty"
+        self.by_mean = Readout(labels, deep) if fuses else None
+        self.by_noise = Readout(labels, deep) if fuses else None
 
     def forward(self, sequences: Sequence[Tensor]) -> Predicted:
         """Take each modality's (B, T, D); a sequence may have no rows at all."""
         seen = [m(rows, self.labels) for m, rows in zip(self.modalities, sequences, strict=True)]
         features = torch.stack([f for f, _ in seen], dim=1)  # (B, M, L, W)
-        there = torch.stack([t for _, t in seen], dim=1)  # (B, M)
-        drawn = [latent(features[:, m]) for m, latent in enumerate(self.latents)]
-        mean, log_variance = (torch.stack(part, dim=1) for part in zip(*drawn, strict=True))
-        noise = (log_variance / 2).exp()  # (B, M, L, Z)
+        mean, log_variance = self._distributions(features)  # (B, M, L, Z) each
+        fused = None
+        if self.by_mean and self.by_noise:
+            noise = (log_variance / 2).exp()
+            fused = self.by_mean(_joined(mean)), self.by_noise(_joined(noise))  # (B, L) each
         return Predicted(
-            by_features=self.by_features(_joined(features)),
-            fused=(self.by_mean(_joined(mean)), self.by_noise(_joined(noise)))
-            if self.fuses
-            else None,
-            own=self.own(features),
+            by_features=self.by_features(_joined(features)),  # (B, L)
+            fused=fused,
+            own=self.own(features),  # (B, M, L)
             mean=mean,
             log_variance=log_variance,
-            there=there,
-            embedding=features.mean(dim=2).flatten(1),
+            there=torch.stack([t for _, t in seen], dim=1),  # (B, M)
+            embedding=features.mean(dim=2).flatten(1),  # (B, M·W)
         )
+
+    def _distributions(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        if not self.latents:
+            return features[..., :0], features[..., :0]
+        each = [latent(features[:, m]) for m, latent in enumerate(self.latents)]
+        return torch.stack([m for m, _ in each], dim=1), torch.stack([v for _, v in each], dim=1)
 
 
 class Unimodal(nn.Module):
@@ -160,11 +167,13 @@ class Latent(nn.Module):
     def __init__(self, size: LdduSize) -> None:
         super().__init__()
         widths = [size.width, *size.hidden, size.latent]
-        self.trunk = nn.Sequential(*(
-            layer
-            for before, after in zip(widths, widths[1:], strict=False)
-            for layer in (nn.Linear(before, after), nn.ReLU())
-        ))
+        self.trunk = nn.Sequential(
+            *(
+                layer
+                for before, after in pairwise(widths)
+                for layer in (nn.Linear(before, after), nn.ReLU())
+            )
+        )
         self.mean = nn.Linear(size.latent, size.latent)
         self.log_variance = nn.Linear(size.latent, size.latent)
 
@@ -179,7 +188,7 @@ class Readout(nn.Module):
 
     def __init__(self, *shape: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(*shape) / max(shape[-1], 1) ** 0.5)
+        self.weight = nn.Parameter(torch.randn(*shape) / shape[-1] ** 0.5)
         self.bias = nn.Parameter(torch.zeros(shape[:-1]))
 
     def forward(self, told: Tensor) -> Tensor:

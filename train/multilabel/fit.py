@@ -14,10 +14,11 @@ from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
 from engines.errors import CredenceError
+from train.data.samples import DataError
 from train.data.sequences import Floats, Parts, Sequences, read_sequences
 from train.fit import device_of, schedule, shuffled
-from train.models.lddu import Lddu
-from train.multilabel.judge import chosen, f1, judge, one
+from train.models.lddu import Lddu, Unimodal
+from train.multilabel.judge import chosen, judge, one
 from train.multilabel.losses import correct, loss
 from train.multilabel.metrics import scores
 from train.multilabel.recipe import LdduRecipe
@@ -35,21 +36,22 @@ def fit(
     ``stop_after`` ends this call after so many epochs in all. Raises RunError if the folder
     belongs to another recipe, and what reading the data raises.
     """
-    where = device_of(device)
-    parts = read_sequences(recipe.corpus, data)
-    train(recipe, parts, run, where, stop_after)
+    device_of(device)  # a wrong name is said before the corpus is read
+    train(recipe, read_sequences(recipe.corpus, data), run, device=device, stop_after=stop_after)
 
 
 def train(
     recipe: LdduRecipe,
     parts: Parts,
     run: Path,
-    where: torch.device = torch.device("cpu"),
+    *,
+    device: str = "",
     stop_after: int | None = None,
 ) -> None:
     """Train a recipe on samples, as `fit` does."""
+    _check_labels(recipe.corpus, parts)
     claim(run, recipe)
-    state = resume(recipe, parts.train, run, where)
+    state = resume(recipe, parts.train, run, device_of(device))
     if not state.epoch:
         _scale(state.network, parts.train)
     last = min(stop_after or recipe.optimise.epochs, recipe.optimise.epochs)
@@ -66,6 +68,16 @@ def train(
             progress.advance(bar)
     if state.epoch == recipe.optimise.epochs:
         finish(run, _results(state, parts))
+
+
+def _check_labels(corpus: str, parts: Parts) -> None:
+    known = parts.train.targets.any(axis=0)
+    asked = parts.valid.targets.any(axis=0) | parts.test.targets.any(axis=0)
+    if (unknown := asked & ~known).any():
+        names = ", ".join(np.array(parts.train.labels)[unknown])
+        raise DataError(
+            Path(corpus), f"{names} is held out but nowhere trained on; mend the corpus's parts"
+        )
 
 
 def _train_epoch(recipe: LdduRecipe, state: State, samples: Sequences) -> float:
@@ -115,7 +127,7 @@ def leave_out(rows: list[Floats], chance: float, rng: np.random.Generator) -> No
 def _validate(state: State, valid: Sequences) -> float:
     """Return the micro-F1 under the best threshold, and keep the weights if it is the highest."""
     probability, truth = judge(state.network, valid).probability, valid.targets > 0
-    score = float(f1(truth, probability >= one(probability, truth)))
+    score = scores(truth, probability >= one(probability, truth))["micro_f1"]
     if state.best is None or score > state.best.score:
         state.best = Best(state.epoch, score, copy.deepcopy(state.network.state_dict()))
     return score
@@ -132,9 +144,9 @@ def _results(state: State, parts: Parts) -> MultilabelResults:
         epoch=state.best.epoch,
         labels=parts.train.labels,
         parts={m: (pool.shape[1], pool.shape[2]) for m, pool in parts.train.pools.items()},
-        thresholds=tuple(map(float, thresholds)),
+        thresholds=tuple(round(float(t), 4) for t in thresholds),
         metrics={
-            name: {"n": float(len(part)), **scores(part.targets > 0, said[name] >= thresholds)}
+            name: dict(scores(part.targets > 0, said[name] >= thresholds))
             for name, part in held.items()
         },
     )
@@ -144,6 +156,7 @@ def _results(state: State, parts: Parts) -> MultilabelResults:
 def _scale(network: Lddu, train: Sequences) -> None:
     """Set the mean and deviation of each modality's rows that training samples have."""
     for (name, pool), modality in zip(train.pools.items(), network.modalities, strict=True):
+        assert isinstance(modality, Unimodal), "each is"
         used = np.unique(train.rows[name][train.rows[name] >= 0])
         sums, squares, count = np.zeros(pool.shape[2]), np.zeros(pool.shape[2]), 0
         for i in range(0, len(used), _BLOCK):

@@ -10,6 +10,7 @@ import torch
 
 from train.data.sequences import Sequences
 from train.models.lddu import Lddu
+from train.multilabel.metrics import label_f1, scores
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
@@ -58,25 +59,23 @@ def chosen(probability: Floats, truth: Bools) -> Floats:
         for k in range(_FOLDS):
             own = fold == k
             shown[own] = probability[own] >= choose(probability[~own], truth[~own])
-        return float(f1(truth, shown))
+        return _micro_f1(truth, shown)
 
     return max(one, each, key=held_out)(probability, truth)
 
 
 def one(probability: Floats, truth: Bools) -> Floats:
     """Return the same threshold for every label (L,), that of the best micro-F1."""
-    scores = [f1(truth, probability >= threshold) for threshold in CANDIDATES]
-    return np.full(truth.shape[1], CANDIDATES[int(np.argmax(scores))])
+    found = [_micro_f1(truth, probability >= threshold) for threshold in CANDIDATES]
+    return np.full(truth.shape[1], CANDIDATES[int(np.argmax(found))])
 
 
 def each(probability: Floats, truth: Bools) -> Floats:
     """Return a threshold for each label (L,), that of its own best F1."""
-    scores = [f1(truth, probability >= threshold, axis=0) for threshold in CANDIDATES]
-    return CANDIDATES[np.argmax(scores, axis=0)]
+    found = [label_f1(truth, probability >= threshold) for threshold in CANDIDATES]
+    best: Floats = CANDIDATES[np.argmax(found, axis=0)]
+    return best
 
 
-def f1(truth: Bools, shown: Bools, axis: int | None = None) -> npt.NDArray[np.float64]:
-    """Return F1, over all decisions or along an axis; 0 where there is nothing to find."""
-    hits = (truth & shown).sum(axis=axis)
-    found: npt.NDArray[np.float64] = 2 * hits / np.maximum(truth.sum(axis) + shown.sum(axis), 1)
-    return found
+def _micro_f1(truth: Bools, shown: Bools) -> float:
+    return scores(truth, shown)["micro_f1"]

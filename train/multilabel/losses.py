@@ -93,11 +93,11 @@ def contrast(points: Tensor, classes: Tensor, queue: Queue, temperature: float) 
     others = torch.cat([points, queue.points[taken]])  # (N + Q, 2Z), each point first itself
     kinds = torch.cat([classes, queue.classes[taken]])
     alike = (points @ others.T / temperature).fill_diagonal_(-torch.inf)  # (N, N + Q)
-    names, which = kinds.unique(return_inverse=True)
-    sums = others.new_zeros(len(names), others.shape[1]).index_add(0, which, others)
-    equals = which.bincount(minlength=len(names))[which[: len(points)]] - 1  # (N,)
-    pulled = (points * (sums[which[: len(points)]] - points)).sum(dim=1) / temperature
-    each = torch.logsumexp(alike, dim=1) - pulled / equals.clamp(min=1)
+    count = kinds.bincount()  # (C,)
+    sums = others.new_zeros(len(count), others.shape[1]).index_add(0, kinds, others)  # (C, 2Z)
+    equals = count[classes] - 1  # (N,)
+    pulled = (points * (sums[classes] - points)).sum(dim=1) / temperature
+    each: Tensor = torch.logsumexp(alike, dim=1) - pulled / equals.clamp(min=1)
     has = equals > 0
     return torch.where(has, each, 0.0).sum() / has.sum().clamp(min=1)
 
