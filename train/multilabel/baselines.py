@@ -12,8 +12,9 @@ from engines.opinion import Opinion
 from engines.verdict import Policy
 from train.checks import Floats, Indices
 from train.multilabel.encode import Encoded
-from train.multilabel.judge import f1, one
+from train.multilabel.judge import one
 from train.multilabel.matched import Moments
+from train.multilabel.metrics import scores
 from train.views import Look
 
 Feature = Literal["sequence", "embedding"]
@@ -29,7 +30,7 @@ def logistic(train: Moments, valid: Moments, feature: Feature) -> list[Pipeline]
 
     def score(models: list[Pipeline]) -> float:
         said = probability(models, valid, feature)
-        return float(f1(valid.sets, said >= one(said, valid.sets)))
+        return scores(valid.sets, said >= one(said, valid.sets))["micro_f1"]
 
     return max(fitted, key=score)
 

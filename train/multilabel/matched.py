@@ -105,7 +105,7 @@ def read(data: Path) -> Parts:
 
     Half of the moments are clean, in the others samples are corrupted. Raises DataError.
     """
-    parts = {use: both(moments(data, use)) for use in COUNTS}
+    parts = {use: mixed(moments(data, use)).sequences(use) for use in COUNTS}
     return Parts(parts["train"], parts["valid"], parts["test"])
 
 
@@ -117,14 +117,14 @@ def moments(data: Path, use: Use) -> Moments:
     return Moments(pools, sets, samples, samples)
 
 
-def both(clean: Moments) -> Sequences:
+def mixed(clean: Moments) -> Moments:
     """Return the even moments clean and the odd ones with their samples corrupted."""
     spoilt = clean.spoilt(CORRUPTED, seed=0)
     odd = np.arange(len(clean.sets)) % 2 == 1
     entries = {
         kind: np.where(odd, spoilt.entries[kind], rows) for kind, rows in clean.entries.items()
     }
-    return Moments(clean.pools, clean.sets, clean.samples, entries).sequences("moment")
+    return Moments(clean.pools, clean.sets, clean.samples, entries)
 
 
 def _pool(data: Path, kind: Modality, use: Use) -> Pool:
