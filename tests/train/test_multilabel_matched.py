@@ -19,7 +19,8 @@ from train.multilabel.encode import Encoded
 from train.multilabel.matched import Moments, Pool, mixed
 from train.multilabel.pair import jaccard, pair
 from train.multilabel.shown import Shown
-from train.multilabel.spoil import CORRUPTIONS, corruptions, versions, windowed
+from train.multilabel.spoil import CORRUPTIONS, versions, windowed
+from train.robustness import corruption
 from train.views import CLEAN, Look
 
 SETS = {
@@ -141,7 +142,7 @@ def test_comments_keep_all_of_their_labels(corpora: Path) -> None:
 
 def test_a_face_is_seen_as_a_camera_sees_it(corpora: Path) -> None:
     faces = shown.faces(corpora, "valid").take(np.arange(5))
-    known = corruptions("face", corpora)
+    known = {spec: corruption(spec) for spec in CORRUPTIONS["face"]}
     for version in versions(5, "face", 4, np.random.default_rng(0)):
         seen = windowed("face", faces.inputs[version.sample], version, known)
         assert isinstance(seen, FaceWindow)

@@ -21,9 +21,10 @@ from engines.preprocess import sequence
 from engines.quality import MEASURES, measure
 from engines.runtime import Batch, Outputs, Runtime
 from train.multilabel.shown import Shown
-from train.multilabel.spoil import Version, corruptions, windowed
+from train.multilabel.spoil import Version, windowed
+from train.robustness import corruption
 from train.run import make, write
-from train.views import Look, stacked
+from train.views import CLEAN, Look, stacked
 
 Floats = npt.NDArray[np.float32]
 
@@ -79,7 +80,9 @@ def _encode(
     engine: Engine, shown: Shown, asked: Sequence[Version], data: Path, name: str
 ) -> Encoded:
     heard = _Listening(engine.runtime)
-    listening, known = replace(engine, runtime=heard), corruptions(shown.kind, data)
+    listening = replace(engine, runtime=heard)
+    specs = {version.spec for version in asked} - {CLEAN}
+    known = {spec: corruption(spec, data) for spec in specs}
     sequences, embeddings, judged = [], [], []
     for version in track(asked, f"{shown.kind} {name}", console=Console(stderr=True)):
         seen = windowed(shown.kind, shown.inputs[version.sample], version, known)

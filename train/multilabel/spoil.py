@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -12,7 +11,7 @@ from engines.manifest import Modality
 from engines.window import FACE_PX, FaceWindow, Window
 from train.data.samples import Input
 from train.prepare import window
-from train.robustness import Corruption, corruption
+from train.robustness import Corruption
 from train.views import CLEAN
 
 CORRUPTIONS: Final[Mapping[Modality, tuple[str, ...]]] = {
@@ -47,11 +46,6 @@ def versions(count: int, kind: Modality, corrupted: int, rng: np.random.Generato
     each = [(i, CLEAN) for i in range(count)]
     each += [(i, specs[which]) for row in drawn.tolist() for i, which in enumerate(row)]
     return [Version(i, spec, seed) for seed, (i, spec) in enumerate(each)]
-
-
-def corruptions(kind: Modality, data: Path) -> dict[str, Corruption]:
-    """Return the corruptions of a modality by name, with a data folder's noise and words."""
-    return {spec: corruption(spec, data) for spec in CORRUPTIONS[kind]}
 
 
 def windowed(
