@@ -110,7 +110,7 @@ def _followed(
             asked = [Version(i, spec, i) for spec in specs for i in range(len(few.inputs))]
             pool = Pool(few, encode(open_engine(BUNDLES / kind), few, asked, data, name))
             spread = _alone(network, test, kind, pool)[:, m].reshape(len(specs), -1)
-            each = [rank_correlation(np.arange(len(specs)), one) for one in spread.T]
+            each = [rank_correlation(np.arange(float(len(specs))), one) for one in spread.T]
             yield f"{kind}, {name}", float(np.mean([r or 0.0 for r in each])), spread.mean(axis=1)
 
 

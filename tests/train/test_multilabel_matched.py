@@ -9,11 +9,12 @@ from sklearn.metrics import jaccard_score
 
 from engines.engine import open_engine
 from engines.labels import EMOTIONS
-from engines.manifest import BUNDLES
+from engines.manifest import BUNDLES, Modality
 from engines.opinion import Opinion
 from engines.quality import MEASURES
 from engines.verdict import MODALITIES, UNCERTIFIED
 from engines.window import FaceWindow
+from train.checks import Bools
 from train.multilabel import baselines, encode, shown
 from train.multilabel.encode import Encoded
 from train.multilabel.matched import Moments, Pool, mixed
@@ -23,7 +24,7 @@ from train.multilabel.spoil import CORRUPTIONS, versions, windowed
 from train.robustness import corruption
 from train.views import CLEAN, Look
 
-SETS = {
+SETS: dict[Modality, Bools] = {
     "face": np.array([[1, 0, 0], [1, 1, 0], [0, 0, 1]], dtype=bool),
     "voice": np.array([[1, 0, 0], [1, 0, 0], [0, 1, 1]], dtype=bool),
 }
@@ -92,7 +93,7 @@ def test_of_mixed_moments_every_other_one_is_clean() -> None:
 
 def test_absent_samples_are_sequences_of_nothing() -> None:
     clean = _moments(4)
-    entries = clean.entries | {"voice": np.full(4, -1)}
+    entries = {**clean.entries, "voice": np.full(4, -1)}
     gone = Moments(clean.pools, clean.sets, clean.samples, entries)
     batch = gone.sequences("moment").batch(np.arange(4))
     assert not batch["voice"].any()
