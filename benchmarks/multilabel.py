@@ -32,7 +32,7 @@ from train.data.sequences import Parts
 from train.multilabel.baselines import Feature, fused, logistic, probability
 from train.multilabel.fit import train
 from train.multilabel.judge import chosen, judge
-from train.multilabel.matched import CORRUPTED, Moments, mixed, moments
+from train.multilabel.matched import SHARE, Moments, mixed, moments
 from train.multilabel.metrics import scores
 from train.multilabel.recipe import LdduRecipe
 from train.multilabel.run import read_run
@@ -65,7 +65,7 @@ class Corpus:
     def read(cls, data: Path) -> "Corpus":
         """Make the moments with the shipped encoders, or take them from the user's cache."""
         clean = moments(data, "test")
-        test = {"clean": clean, "corrupted": clean.spoilt(CORRUPTED, seed=0)}
+        test = {"clean": clean, "corrupted": clean.spoilt(SHARE, seed=0)}
         return cls(moments(data, "train"), moments(data, "valid"), test)
 
 

@@ -35,7 +35,7 @@ from train.models.lddu import Lddu
 from train.multilabel.baselines import fused
 from train.multilabel.encode import encode
 from train.multilabel.judge import judge
-from train.multilabel.matched import CORRUPTED, Moments, Pool, mixed, moments
+from train.multilabel.matched import SHARE, Moments, Pool, mixed, moments
 from train.multilabel.run import read_run
 from train.multilabel.spoil import Version
 from train.views import CLEAN
@@ -128,7 +128,7 @@ def _print_trust(network: Lddu, valid: Moments, test: Moments) -> None:
     policy = open_policy(BUNDLES / "policy", hashes)
     chooses = _verdicts(policy, network, mixed(valid))
     table = Table("", *(f"{name} {what}" for name in ("clean", "corrupted") for what in FIGURES))
-    seen = {"clean": test, "corrupted": test.spoilt(CORRUPTED, seed=0)}
+    seen = {"clean": test, "corrupted": test.spoilt(SHARE, seed=0)}
     measured = {name: _verdicts(policy, network, each) for name, each in seen.items()}
     for name, columns in TOLD.items():
         model = make_pipeline(StandardScaler(), LogisticRegression())

@@ -6,7 +6,7 @@ the others one half chooses (`valid`), one measures (`test`). Of the voices ther
 actors whom the encoder never met: two choose, two measure. Ours.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Self
@@ -23,12 +23,18 @@ from train.data.sequences import Parts, Sequences
 from train.multilabel.encode import Encoded, encode
 from train.multilabel.pair import pair
 from train.multilabel.shown import READERS, Shown
-from train.multilabel.spoil import CORRUPTIONS, versions
+from train.multilabel.spoil import versions
 
 Use = Literal["train", "valid", "test"]
 
-CORRUPTED: Final = 0.3
-"""The chance that a sample of a moment is corrupted or absent, where moments are corrupted."""
+Trouble = Literal["corrupted", "absent", "swapped"]
+"""A corruption of `spoil`; nothing at all; or a sample of another moment that shows none of this
+one's emotions, as where somebody else's voice or words are taken for a person's own."""
+
+TROUBLES: Final[tuple[Trouble, ...]] = ("corrupted", "absent", "swapped")
+
+SHARE: Final = 0.3
+"""The chance that a sample of a moment is in trouble, where moments are spoilt."""
 
 COUNTS: Final[Mapping[Use, int]] = {"train": 24_000, "valid": 3000, "test": 3000}
 """How many moments there are of each use."""
@@ -43,6 +49,7 @@ _QUARTERS: Final[Mapping[Modality, Mapping[Use, tuple[int, ...]]]] = {
 }
 """Which quarters of the people that an encoder never met are of which use."""
 
+_TRIES: Final = 20
 _CORRUPTED_VERSIONS: Final[Mapping[Modality, int]] = {"face": 2, "voice": 6, "text": 2}
 
 
@@ -67,22 +74,34 @@ class Moments:
     entries: Mapping[Modality, Indices]
     """By modality, (N,) the entry of the pool; -1 where the sample is absent."""
 
-    def spoilt(self, share: float, seed: int) -> Self:
-        """Return the same moments, each sample corrupted or absent with a chance of ``share``.
+    def spoilt(self, share: float, seed: int, troubles: Sequence[Trouble] = TROUBLES) -> Self:
+        """Return the same moments, each sample in trouble with a chance of ``share``.
 
-        To be absent is as likely as any one corruption. A face stays where all would be absent.
+        Every trouble is as likely. A face stays where all would be absent.
         """
         rng = np.random.default_rng(seed)
         entries = {}
-        for kind, pool in self.pools.items():
-            count, rows = len(pool.shown.inputs), self.samples[kind]
-            version = rng.integers(1, _CORRUPTED_VERSIONS[kind] + 1, size=len(rows))
-            absent = rng.random(len(rows)) < 1 / (len(CORRUPTIONS[kind]) + 1)
-            worse = np.where(absent, -1, rows + version * count)
-            entries[kind] = np.where(rng.random(len(rows)) < share, worse, rows)
+        for kind, rows in self.samples.items():
+            worse = np.stack([self._in_trouble(kind, trouble, rng) for trouble in troubles])
+            which = rng.integers(len(troubles), size=len(rows))
+            hit = rng.random(len(rows)) < share
+            entries[kind] = np.where(hit, worse[which, np.arange(len(rows))], rows)
         nothing = np.all([each < 0 for each in entries.values()], axis=0)
         entries["face"] = np.where(nothing, self.samples["face"], entries["face"])
         return type(self)(self.pools, self.sets, self.samples, entries)
+
+    def _in_trouble(self, kind: Modality, trouble: Trouble, rng: np.random.Generator) -> Indices:
+        rows, own = self.samples[kind], self.pools[kind].shown.sets
+        match trouble:
+            case "corrupted":
+                version = rng.integers(1, _CORRUPTED_VERSIONS[kind] + 1, size=len(rows))
+                return np.asarray(rows + version * len(own))
+            case "absent":
+                return np.full(len(rows), -1)
+            case "swapped":
+                others = rows[rng.permuted(np.tile(np.arange(len(rows)), (_TRIES, 1)), axis=1)]
+                apart = ~(own[others] & self.sets).any(axis=2)  # (tries, N)
+                return np.asarray(others[apart.argmax(axis=0), np.arange(len(rows))])
 
     @property
     def takes(self) -> Indices:
@@ -118,8 +137,8 @@ def moments(data: Path, use: Use) -> Moments:
 
 
 def mixed(clean: Moments) -> Moments:
-    """Return the even moments clean and the odd ones with their samples corrupted."""
-    spoilt = clean.spoilt(CORRUPTED, seed=0)
+    """Return the even moments clean and the odd ones spoilt."""
+    spoilt = clean.spoilt(SHARE, seed=0)
     odd = np.arange(len(clean.sets)) % 2 == 1
     entries = {
         kind: np.where(odd, spoilt.entries[kind], rows) for kind, rows in clean.entries.items()
