@@ -29,7 +29,7 @@ from engines.engine import BUNDLES, engine_manifest
 from engines.errors import CredenceError
 from engines.gpu import Gpu, gpu_named
 from engines.job import Job, Precision
-from engines.manifest import MODEL, EngineManifest
+from engines.manifest import MODEL, NetworkManifest
 from engines.opinion import Opinion
 from engines.parity import inputs_for, reference_of
 from engines.runtime import ENCODED, Batch
@@ -93,7 +93,7 @@ def _runtimes(
             yield f"{target.name} {precision}, GPU", built if gpu else refused(missing)
 
 
-def _openvino(folder: Path, manifest: EngineManifest) -> Run:
+def _openvino(folder: Path, manifest: NetworkManifest) -> Run:
     backend = TARGETS["openvino"].backend()
     with tempfile.TemporaryDirectory() as made:
         job = Job(folder, manifest.input.shape, "fp32", 64, None, Path(made))
@@ -113,7 +113,7 @@ def _openvino_as_it_comes(folder: Path) -> Run:
 
 def _plan(
     folder: Path,
-    manifest: EngineManifest,
+    manifest: NetworkManifest,
     digest: str,
     target: str,
     precision: Precision,

@@ -9,10 +9,10 @@ from engines import plans
 from engines.errors import CredenceError
 from engines.gpu import Gpu
 from engines.job import Job, Precision, UnsupportedError
-from engines.manifest import BUNDLES, MODEL, EngineManifest
+from engines.manifest import BUNDLES, MODEL, MultilabelManifest, NetworkManifest
 from engines.parity import Parity, compare, inputs_for, reference_of
 from engines.plans import Key, Plan, PlanError
-from engines.precision import enough
+from engines.precision import NoDataError, enough
 from engines.runtime import Batch, Runtime
 from engines.runtime.guarded import first_line
 from engines.runtime.onnx import OnnxCpu
@@ -27,7 +27,7 @@ MAX_BATCH = 32
 
 def key_of(
     bundle: str,
-    manifest: EngineManifest,
+    manifest: NetworkManifest,
     target: Target,
     precision: Precision,
     *,
@@ -54,7 +54,7 @@ def key_of(
 def build(
     folder: Path,
     bundle: str,
-    manifest: EngineManifest,
+    manifest: NetworkManifest,
     target: str,
     precision: Precision = "fp32",
     *,
@@ -72,6 +72,11 @@ def build(
     chosen = target_named(target, precision)
     gpu = gpu_for(chosen, device)
     if precision == "int8":
+        if manifest.kind == "multilabel":
+            raise NoDataError(
+                "int8 is calibrated on inputs, and no files hold a multilabel engine's;"
+                " build it in another precision"
+            )
         enough(data)
     key = key_of(bundle, manifest, chosen, precision, max_batch=max_batch, gpu=gpu, data=data)
     what = f"{manifest.kind} engine for {target} {precision}"
@@ -80,15 +85,17 @@ def build(
             return found
         with plans.making(key) as made:
             tell(f"building the {what}; this is done once")
-            job = Job(folder, manifest.input.shape, precision, max_batch, gpu, made, data)
+            shape, given = manifest.input.shape, manifest.given
+            job = Job(folder, shape, precision, max_batch, gpu, made, data, given)
             return plans.put(made, _made(chosen, job, key, manifest, tell))
 
 
-def load(folder: Path, manifest: EngineManifest, plan: Plan, gpu: Gpu | None) -> Runtime:
+def load(folder: Path, manifest: NetworkManifest, plan: Plan, gpu: Gpu | None) -> Runtime:
     """Load a usable plan of the bundle in ``folder``; raise PlanError where that fails."""
     key = plan.key
     at = plans.place(key)
-    job = Job(folder, manifest.input.shape, key.precision, key.max_batch, gpu, at)
+    shape, given = manifest.input.shape, manifest.given
+    job = Job(folder, shape, key.precision, key.max_batch, gpu, at, given=given)
     target = target_named(key.target, key.precision)
     return _loaded(target, job)
 
@@ -100,7 +107,7 @@ def _found(key: Key) -> Plan | None:
         return None
 
 
-def _made(target: Target, job: Job, key: Key, manifest: EngineManifest, tell: Tell) -> Plan:
+def _made(target: Target, job: Job, key: Key, manifest: NetworkManifest, tell: Tell) -> Plan:
     """Make the plan's files, run them, compare."""
     try:
         target.backend().make(job)
@@ -118,12 +125,15 @@ def _made(target: Target, job: Job, key: Key, manifest: EngineManifest, tell: Te
     return Plan(key=key, parity=parity, refused=parity.refusal)
 
 
-def _compared(fast: Runtime, job: Job, manifest: EngineManifest, policy: Policy) -> Parity:
-    portable = OnnxCpu(job.bundle / MODEL, job.shape)
-    inputs = inputs_for(reference_of(job.bundle).inputs, job.calibration)
-    kind, most = manifest.kind, job.max_batch
+def _compared(fast: Runtime, job: Job, manifest: NetworkManifest, policy: Policy) -> Parity:
+    portable = OnnxCpu(job.bundle / MODEL, job.shape, job.given)
+    parts = manifest.parts if isinstance(manifest, MultilabelManifest) else {}
+    inputs = inputs_for(reference_of(job.bundle).inputs, job.calibration, parts)
+    most = job.max_batch
     try:
-        return compare(fast, portable, inputs, job.precision, kind=kind, policy=policy, most=most)
+        return compare(
+            fast, portable, inputs, job.precision, manifest=manifest, policy=policy, most=most
+        )
     except Exception as error:  # as above
         raise PlanError(f"{fast.name} does not run: {first_line(error)}") from error
 
@@ -137,8 +147,10 @@ def _loaded(target: Target, job: Job) -> Runtime:
         raise PlanError(f"{target.name} does not load: {first_line(error)}") from error
 
 
-def policy_of(manifest: EngineManifest, bundle: str) -> Policy:
+def policy_of(manifest: NetworkManifest, bundle: str) -> Policy:
     """Return the shipped policy if it was fitted with this engine, else one without thresholds."""
+    if isinstance(manifest, MultilabelManifest):
+        return UNCERTIFIED
     try:
         return open_policy(BUNDLES / "policy", {manifest.kind: bundle})
     except PolicyMismatchError:

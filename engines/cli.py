@@ -17,7 +17,7 @@ from engines.gpu import device_named
 from engines.job import Precision
 from engines.manifest import (
     BrokenBundleError,
-    EngineManifest,
+    NetworkManifest,
     PolicyManifest,
     check_files,
     read_manifest,
@@ -58,7 +58,7 @@ def list_(
         except BrokenBundleError as error:
             table.add_row(bundle.name, "", "", "", error.problem)
             continue
-        size = f"{manifest.parameters:,}" if isinstance(manifest, EngineManifest) else ""
+        size = f"{manifest.parameters:,}" if isinstance(manifest, NetworkManifest) else ""
         table.add_row(bundle.name, manifest.kind, digest, size, manifest.licence)
     if not table.rows:
         raise BrokenBundleError(folder, "there is no engine in this folder")
@@ -95,13 +95,14 @@ def verify(
             check_files(folder, manifest.files)
             print(f"{folder.name} {digest}: whole")
             continue
-        result = verify_engine(open_engine(folder))
+        result = verify_engine(open_engine(folder, manifest.kind))
         print(
             f"{folder.name} {digest}: whole, and within {result.largest_difference:.1e}"
             f" of its reference on {result.inputs} inputs"
         )
         if device:
-            print(f"{folder.name}: runs on {open_engine(folder, device=device, tell=_tell).choice}")
+            opened = open_engine(folder, manifest.kind, device, tell=_tell)
+            print(f"{folder.name}: runs on {opened.choice}")
 
 
 @app.command()

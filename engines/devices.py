@@ -9,7 +9,7 @@ from engines.build import MAX_BATCH, Tell, build, key_of, load
 from engines.errors import CredenceError
 from engines.gpu import Gpu, gpu_named
 from engines.job import Precision
-from engines.manifest import EngineManifest
+from engines.manifest import NetworkManifest
 from engines.plans import Plan, PlanError
 from engines.runtime import Runtime
 from engines.runtime.guarded import Guarded
@@ -32,7 +32,7 @@ class Chosen:
 def choose(
     folder: Path,
     bundle: str,
-    manifest: EngineManifest,
+    manifest: NetworkManifest,
     portable: Runtime,
     device: str,
     *,
@@ -78,7 +78,7 @@ def _candidates(device: str, because: Callable[[str], None]) -> Iterator[tuple[T
 def _plan(
     folder: Path,
     bundle: str,
-    manifest: EngineManifest,
+    manifest: NetworkManifest,
     target: Target,
     gpu: Gpu | None,
     tell: Tell,
@@ -99,7 +99,7 @@ def _plan(
     raise PlanError("; ".join(refusals))
 
 
-def _cached(bundle: str, manifest: EngineManifest, target: Target, gpu: Gpu | None) -> Plan | None:
+def _cached(bundle: str, manifest: NetworkManifest, target: Target, gpu: Gpu | None) -> Plan | None:
     """Return the cached plan of the fewest bits and largest batch; PlanError if all are foreign."""
     found = plans.cached(bundle, target.name)
     if not found:

@@ -1,13 +1,15 @@
 """An engine: a bundle that has been opened, checked, and is ready to judge windows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from engines import preprocess
+from engines.build import Tell
 from engines.devices import Chosen, choose
 from engines.errors import CredenceError
 from engines.fusion import averaging
@@ -17,13 +19,19 @@ from engines.manifest import (
     MODEL,
     BrokenBundleError,
     EngineManifest,
+    Kind,
     Modality,
+    MultilabelManifest,
+    NetworkManifest,
+    PolicyManifest,
     check_files,
     read_manifest,
 )
+from engines.multilabel import MultilabelEngine
+from engines.opened import Opened
 from engines.opinion import Opinion
 from engines.preprocess import face, text, voice
-from engines.runtime import Batch, Runtime, stacked
+from engines.runtime import Batch, Outputs
 from engines.runtime.onnx import OnnxCpu
 from engines.window import FaceWindow, TextWindow, VoiceWindow, Window
 
@@ -74,18 +82,8 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Engine:
-    """A network with its contract. `judge` is thread-safe and has no side effect."""
-
-    path: Path
-    manifest: EngineManifest
-    hash: str
-    """First 16 hexadecimal digits of the manifest's SHA-256, which covers every file."""
-    runtime: Runtime
-    choice: str = ""
-    """In a line, for people: what runs it here, and why nothing better."""
-    lacking: bool = False
-    """Whether a plan that there is, or a GPU that is asked for by name, cannot be used."""
+class Engine(Opened[EngineManifest]):
+    """A network that judges a modality."""
 
     def judge(self, window: Window) -> Opinion:
         """Return one opinion over `labels.EMOTIONS` on a window of this engine's kind.
@@ -104,35 +102,48 @@ class Engine:
 
     def answers(self, windows: Sequence[Window]) -> list[Answer]:
         """Return each window's opinion and those that it is the average of, as `judge_all`."""
-        rows = [tensor(window) for window in windows]
-        if not rows:
-            return []
-        outputs = self.runtime(stacked(rows))
-        saw = outputs.get("sequence", outputs["embedding"][:, None])
-        ends = np.cumsum([len(each) for each in rows])[:-1]
-        try:
-            pairs = zip(np.split(outputs["evidence"], ends), np.split(saw, ends), strict=True)
-            return [_answer(*pair) for pair in pairs]
-        except ValueError as error:
-            raise BrokenBundleError(self.path, f"its network gives nonsense ({error})") from error
+        return [_answer(made) for made in self.run([tensor(window) for window in windows])]
 
 
-def _answer(evidence: npt.NDArray[np.float32], saw: npt.NDArray[np.float32]) -> Answer:
-    rows = Opinion.from_evidence(evidence)
+def _answer(made: Outputs) -> Answer:
+    rows = Opinion.from_evidence(made["evidence"])
     each = [Opinion(*row) for row in zip(rows.belief, rows.uncertainty, strict=True)]
+    saw = made.get("sequence", made["embedding"])
     sequence = saw.reshape(-1, saw.shape[-1])
     return Answer(averaging(each), rows, sequence[sequence.any(axis=1)])  # zeros are padding
 
 
+@overload
 def open_engine(
     path: Path,
     kind: Modality | None = None,
     device: str | None = None,
     *,
-    tell: Callable[[str], None] = lambda _: None,
-    lost: Callable[[str], None] = lambda _: None,
-) -> Engine:
-    """Open the bundle in a folder for use on this machine.
+    tell: Tell = ...,
+    lost: Tell = ...,
+) -> Engine: ...
+
+
+@overload
+def open_engine(
+    path: Path,
+    kind: Literal["multilabel"],
+    device: str | None = None,
+    *,
+    tell: Tell = ...,
+    lost: Tell = ...,
+) -> MultilabelEngine: ...
+
+
+def open_engine(
+    path: Path,
+    kind: Kind | None = None,
+    device: str | None = None,
+    *,
+    tell: Tell = lambda _: None,
+    lost: Tell = lambda _: None,
+) -> Engine | MultilabelEngine:
+    """Open the bundle in a folder for use on this machine; without a ``kind``, of any modality.
 
     ``device`` is `auto`, `cpu`, `cuda` or `cuda:N`, of which the best runtime is taken, which on a
     GPU may build a plan first and then ``tell`` how far it is; None is the portable runtime
@@ -143,20 +154,28 @@ def open_engine(
     preprocessing.
     """
     manifest, digest = engine_manifest(path, kind)
-    portable = OnnxCpu(path / MODEL, manifest.input.shape)
+    if kind is None and manifest.kind == "multilabel":
+        raise _other(path, manifest.kind, "a face, voice or text engine")
+    portable = OnnxCpu(path / MODEL, manifest.input.shape, manifest.given)
     chosen = Chosen(portable, portable.name)
     if device:
         chosen = choose(path, digest, manifest, portable, device, tell=tell, lost=lost)
-    return Engine(path, manifest, digest, chosen.runtime, chosen.why, chosen.lacking)
+    runs = chosen.runtime, chosen.why, chosen.lacking
+    if isinstance(manifest, MultilabelManifest):
+        return MultilabelEngine(path, manifest, digest, *runs)
+    return Engine(path, manifest, digest, *runs)
 
 
-def engine_manifest(path: Path, kind: Modality | None = None) -> tuple[EngineManifest, str]:
-    """Return the manifest and the hash of an engine's bundle, checked; raises as `open_engine`."""
+def engine_manifest(
+    path: Path, kind: Kind | None = None
+) -> tuple[EngineManifest | MultilabelManifest, str]:
+    """Return the manifest and the hash of an engine's bundle, checked; raises as `open_engine`.
+
+    Without a ``kind``, of any engine.
+    """
     manifest, digest = read_manifest(path)
-    if not isinstance(manifest, EngineManifest) or (kind and manifest.kind != kind):
-        raise BrokenBundleError(
-            path, f"this is a {manifest.kind} bundle, where {kind or 'an engine'} is wanted"
-        )
+    if isinstance(manifest, PolicyManifest) or (kind and manifest.kind != kind):
+        raise _other(path, manifest.kind, kind or "an engine")
     _check_contract(path, manifest)
     check_files(path, manifest.files)
     return manifest, digest
@@ -173,7 +192,11 @@ def tensor(window: Window) -> Batch:
             return text.tensor(window)
 
 
-def _check_contract(path: Path, manifest: EngineManifest) -> None:
+def _other(path: Path, found: str, wanted: str) -> BrokenBundleError:
+    return BrokenBundleError(path, f"this is a {found} bundle, where {wanted} is wanted")
+
+
+def _check_contract(path: Path, manifest: NetworkManifest) -> None:
     if manifest.labels != EMOTIONS:
         raise EngineContractError(
             path, what="labels", expected=", ".join(EMOTIONS), found=", ".join(manifest.labels)

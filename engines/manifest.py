@@ -19,6 +19,7 @@ from pydantic import (
 
 from engines.errors import CredenceError
 from engines.fusion import Rule
+from engines.runtime import ENCODED, LABELLED
 
 MANIFEST = "engine.json"
 MODEL = "model.onnx"
@@ -72,11 +73,11 @@ class Training(_Part):
     """By the name of a held-out part: figures on people never trained on."""
 
 
-class NetworkManifest(_Part):
+class _Contract(_Part):
     """A network and its contract."""
 
-    outputs: ClassVar[tuple[str, ...]]
-    """The names of what the network gives, its embedding among them."""
+    given: ClassVar[tuple[str, ...]]
+    """What the network gives, by name and in its order."""
 
     format: Literal[1]
     kind: Kind
@@ -97,10 +98,10 @@ class NetworkManifest(_Part):
         return self
 
 
-class EngineManifest(NetworkManifest):
-    """Of a network that judges a modality: evidence (B, K) ≥ 0, embedding (B, D)."""
+class EngineManifest(_Contract):
+    """Of a network that judges a modality."""
 
-    outputs = ("evidence", "embedding")
+    given = ENCODED
 
     kind: Modality
     calibration: Calibration
@@ -120,13 +121,10 @@ def packed_shape(parts: Mapping[Modality, Part]) -> tuple[int, int]:
     return sum(part.length for part in parts.values()), max(part.width for part in parts.values())
 
 
-class MultilabelManifest(NetworkManifest):
-    """Of a network that tells all emotions that are shown, from what encoders made of a window.
+class MultilabelManifest(_Contract):
+    """Of a network that tells all emotions that are shown, from what encoders saw."""
 
-    It gives probability (B, K) in [0, 1], spread (B, K) ≥ 0 and embedding (B, D).
-    """
-
-    outputs = ("probability", "spread", "embedding")
+    given = LABELLED
 
     kind: Literal["multilabel"]
     engines: dict[Modality, str] = Field(min_length=1)
@@ -147,6 +145,8 @@ class MultilabelManifest(NetworkManifest):
             raise ValueError("each label needs a threshold")
         return self
 
+
+NetworkManifest = EngineManifest | MultilabelManifest
 
 Basis = Literal["paired", "label-matched"]
 
@@ -203,7 +203,7 @@ class PolicyManifest(_Part):
     files: dict[FileName, str]
 
 
-Manifest = EngineManifest | MultilabelManifest | PolicyManifest
+Manifest = NetworkManifest | PolicyManifest
 _adapter: TypeAdapter[Manifest] = TypeAdapter(Annotated[Manifest, Field(discriminator="kind")])
 
 

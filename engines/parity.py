@@ -1,32 +1,44 @@
-"""Does a plan say what the portable engine says? Opinions within a tolerance, verdicts equal."""
+"""Does a plan say what the portable engine says? Opinions within a tolerance, verdicts equal.
+
+The opinions of a multilabel engine are its probabilities and spreads, its verdict is the set of
+emotions that it shows.
+"""
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 from zipfile import BadZipFile
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
+from engines import variations
 from engines.job import Precision
-from engines.manifest import REFERENCE, BrokenBundleError, Modality
-from engines.opinion import Opinion
-from engines.preprocess.text import BUCKETS, PIECES, WORDS
-from engines.runtime import Batch, Outputs, Runtime, stacked
+from engines.manifest import (
+    REFERENCE,
+    BrokenBundleError,
+    Modality,
+    MultilabelManifest,
+    NetworkManifest,
+    Part,
+)
+from engines.opinion import Array, Opinion
+from engines.runtime import INNER, Batch, Outputs, Runtime, joined, sound, stacked
 from engines.verdict import Policy
 
 INPUTS: Final = 1024
 """Compared at least: the reference inputs and variations of them. One verdict may differ."""
 EQUAL: Final = 0.999
-"""The least share of equal verdicts: the same emotion, and trusted or not alike."""
+"""The least share of equal verdicts: the same emotion, and trusted or not alike; the same set."""
 TOLERANCE: Final[dict[Precision, float]] = {"fp32": 1e-3, "fp16": 1e-2, "int8": 5e-2}
-"""Largest difference of a belief or an uncertainty."""
+"""Of what `apart` gives."""
 
+_LEAST_SPREAD: Final = 1e-6
 _SEED: Final = 0
 
 
@@ -37,7 +49,7 @@ class Parity(BaseModel):
 
     inputs: int
     largest_difference: float
-    """Of a belief or an uncertainty."""
+    """As `apart` gives it."""
     tolerance: float
     equal: float
     """The share of equal verdicts."""
@@ -71,7 +83,7 @@ def compare(
     inputs: Batch,
     precision: Precision,
     *,
-    kind: Modality,
+    manifest: NetworkManifest,
     policy: Policy,
     most: int,
 ) -> Parity:
@@ -79,20 +91,38 @@ def compare(
     ends = np.random.default_rng(_SEED).integers(1, most + 2, len(inputs)).cumsum()
     starts = [0, *(int(end) for end in ends if end < len(inputs))]
     parts = [inputs[a:b] for a, b in pairwise([*starts, len(inputs)])]
-    found, expected = _judge(fast, parts), _judge(portable, parts)
-    difference = max(
-        float(np.abs(found.belief - expected.belief).max()),
-        float(np.abs(found.uncertainty - expected.uncertainty).max()),
-    )
-    verdicts = [_verdicts(policy, kind, opinions) for opinions in (found, expected)]
-    equal = np.mean([a == b for a, b in zip(*verdicts, strict=True)])
+    found, expected = (joined([run(part) for part in parts]) for run in (fast, portable))
+    difference, equal = apart(found, expected), 0.0
+    if not np.isnan(difference):
+        verdicts = [_verdicts(policy, manifest, made) for made in (found, expected)]
+        equal = float(np.mean([a == b for a, b in zip(*verdicts, strict=True)]))
     return Parity(
         inputs=len(inputs),
         largest_difference=difference,
         tolerance=TOLERANCE[precision],
-        equal=float(equal),
+        equal=equal,
         policy=policy.hash,
     )
+
+
+def apart(found: Outputs, expected: Outputs) -> float:
+    """Return the largest difference between two answers to the same inputs.
+
+    Of a belief or an uncertainty; of a multilabel engine, of a probability, or of a spread as a
+    share of the largest, as spreads have no scale. NaN where either is not `sound`.
+    """
+    if not (sound(found) and sound(expected)):
+        return np.nan
+    scale = max(float(expected["spread"].max()), _LEAST_SPREAD) if "spread" in expected else 1.0
+    one, other = _numbers(found, scale), _numbers(expected, scale)
+    return float(np.abs(one - other).max()) if one.shape == other.shape else np.nan
+
+
+def _numbers(made: Outputs, scale: float) -> Array:
+    if "evidence" in made:
+        opinion = Opinion.from_evidence(made["evidence"])
+        return np.column_stack([opinion.belief, opinion.uncertainty])
+    return np.column_stack([made["probability"], made["spread"].astype(np.float64) / scale])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,15 +131,17 @@ class Reference:
 
     inputs: Batch
     """(n, ...)"""
-    evidence: npt.NDArray[np.float32]
-    """(n, K)"""
+    outputs: Outputs
+    """Its answers (n, ...), without what `INNER` names."""
 
 
-def reference_of(folder: Path) -> Reference:
-    """Read the reference of the bundle in a folder; raise BrokenBundleError."""
+def reference_of(folder: Path, given: Sequence[str] = ()) -> Reference:
+    """Read the reference of the bundle in a folder, with the answers among what its network has
+    ``given``; raise BrokenBundleError."""
     try:
         with np.load(BytesIO((folder / REFERENCE).read_bytes())) as reference:
-            return Reference(reference["inputs"], reference["evidence"])
+            answers = {name: reference[name] for name in given if name not in INNER}
+            return Reference(reference["inputs"], answers)
     except (OSError, EOFError, KeyError, ValueError, TypeError, BadZipFile, zlib.error) as error:
         # What NumPy says is for programmers: to load it unsafely.
         raise BrokenBundleError(
@@ -117,56 +149,29 @@ def reference_of(folder: Path) -> Reference:
         ) from error
 
 
-def inputs_for(reference: Batch, data: Batch | None = None) -> Batch:
-    """Return what is compared: the reference (n, ...), variations of it, and ``data``."""
+def inputs_for(
+    reference: Batch,
+    data: Batch | None = None,
+    parts: Mapping[Modality, Part] = MappingProxyType({}),
+) -> Batch:
+    """Return what is compared: the reference (n, ...), variations of it, and ``data``.
+
+    ``parts`` are a multilabel engine's.
+    """
     missing = max(INPUTS - len(reference), 0)
     if np.issubdtype(reference.dtype, np.integer):
-        varied: Batch = _vary_words(reference.astype(np.int64), missing)
+        varied: Batch = variations.words(reference.astype(np.int64), missing)
+    elif parts:
+        varied = variations.sequences(reference.astype(np.float32), parts, missing)
     else:
-        varied = _vary_pictures(reference.astype(np.float32), missing)
+        varied = variations.pictures(reference.astype(np.float32), missing)
     return stacked([reference, varied, *([] if data is None else [data])])
 
 
-def _judge(run: Callable[[Batch], Outputs], parts: list[Batch]) -> Opinion:
-    evidence = np.concatenate([run(part)["evidence"] for part in parts])
-    try:
-        return Opinion.from_evidence(evidence)
-    except ValueError:  # not finite, or negative: it agrees with nothing
-        nothing = np.full(evidence.shape, np.nan)
-        return Opinion(nothing, nothing[..., 0])
-
-
-def _verdicts(policy: Policy, kind: Modality, opinions: Opinion) -> list[tuple[object, bool]]:
-    if np.isnan(opinions.uncertainty).any():
-        return [(np.nan, False)] * len(opinions.belief)
+def _verdicts(policy: Policy, manifest: NetworkManifest, made: Outputs) -> list[tuple[object, ...]]:
+    if isinstance(manifest, MultilabelManifest):
+        return [tuple(shown) for shown in made["probability"] >= manifest.thresholds]
+    opinions = Opinion.from_evidence(made["evidence"])
     rows = zip(opinions.belief, opinions.uncertainty, strict=True)
-    verdicts = (policy.judge({kind: Opinion(*row)}).verdict for row in rows)
+    verdicts = (policy.judge({manifest.kind: Opinion(*row)}).verdict for row in rows)
     return [(verdict.emotion, verdict.trusted) for verdict in verdicts]
-
-
-def _vary_pictures(reference: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.float32]:
-    """Return mixes of the rows (n, 1, H, W), shifted, with noise; mean 0 and deviation 1 each."""
-    random = np.random.default_rng(_SEED)
-    shares = random.dirichlet(np.full(len(reference), 0.3), count)
-    mixed = np.einsum("cn,nkhw->ckhw", shares, reference)
-    for row in mixed:
-        row[:] = np.roll(row, random.integers(-8, 9, 2), axis=(1, 2))
-    level = random.uniform(0, 0.7, (count, 1, 1, 1)) * random.integers(0, 2, (count, 1, 1, 1))
-    mixed += level * random.normal(size=mixed.shape)
-    mixed -= mixed.mean(axis=(1, 2, 3), keepdims=True)
-    mixed /= np.maximum(mixed.std(axis=(1, 2, 3), keepdims=True), 1e-3)
-    return np.asarray(mixed, dtype=np.float32)
-
-
-def _vary_words(reference: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
-    """Return rows (count, 1344) of the reference's words and made-up ones in any order."""
-    random = np.random.default_rng(_SEED)
-    known = reference.reshape(-1, PIECES)
-    known = known[known.any(axis=1)]
-    rows = np.zeros((count, WORDS, PIECES), dtype=np.int64)
-    for row, length in zip(rows, random.integers(1, WORDS + 1, count), strict=True):
-        row[:length] = known[random.integers(0, len(known), length)]
-        strange = np.flatnonzero(random.uniform(size=length) < random.uniform())
-        made_up = random.integers(1, BUCKETS, (len(strange), PIECES))
-        row[strange] = made_up * (row[strange] > 0)
-    return rows.reshape(count, -1)

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engines.errors import CredenceError
 from engines.job import Precision
-from engines.manifest import Modality, sha256
+from engines.manifest import Kind, sha256
 from engines.parity import Parity
 
 RECORD = "plan.json"
@@ -40,7 +40,7 @@ class Key(_Part):
 
     bundle: str
     """The bundle's hash."""
-    kind: Modality
+    kind: Kind
     target: str
     precision: Precision
     max_batch: int
@@ -133,7 +133,7 @@ def cached(bundle: str, target: str) -> list[Plan]:
     return found
 
 
-def legible(kind: Modality, target: str) -> None:
+def legible(kind: Kind, target: str) -> None:
     """Raise PlanError where the record of any plan of a kind of engine for a target is damaged."""
     for record in sorted(root().glob(f"{kind}-{target}-*/{RECORD}")):
         _recorded(record.parent)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from engines.errors import CredenceError
-from engines.manifest import Modality
+from engines.manifest import Kind, Modality
 from engines.preprocess import face, text, voice
 from engines.runtime import Batch, stacked
 from engines.window import SAMPLE_RATE_HZ, FaceWindow, TextWindow, VoiceWindow
@@ -32,12 +32,16 @@ class SamplesError(CredenceError):
         self.path, self.problem = path, problem
 
 
-def read(folder: Path, kind: Modality) -> Batch:
+def read(folder: Path, kind: Kind) -> Batch:
     """Return rows (n, ...) as the network of this kind is given them, 1 ≤ n ≤ 2,048.
 
     Faces are crops of any size, cut as tightly as `preprocess.face` does; voices are 16-bit mono
     WAV files at 16 kHz; texts have a sentence a line. Raises SamplesError.
     """
+    if kind == "multilabel":
+        raise SamplesError(
+            folder, "no files hold what a multilabel engine is given; leave --data out"
+        )
     if not folder.is_dir():
         raise SamplesError(folder, "there is no such folder")
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _ENDINGS[kind])

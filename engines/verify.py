@@ -2,16 +2,13 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 from engines.engine import Engine
 from engines.manifest import BrokenBundleError
-from engines.opinion import Array, Opinion
-from engines.parity import reference_of
+from engines.multilabel import MultilabelEngine
+from engines.parity import apart, reference_of
 
 TOLERANCE = 1e-3
-"""Largest difference of a belief or an uncertainty; processors round differently."""
+"""Of what `apart` gives; processors round differently."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +19,11 @@ class Verified:
     largest_difference: float
 
 
-def verify(engine: Engine) -> Verified:
+def verify(engine: Engine | MultilabelEngine) -> Verified:
     """Run the engine on its reference inputs; raise BrokenBundleError if opinions differ."""
-    reference = reference_of(engine.path)
-    evidence = engine.runtime(reference.inputs)["evidence"]
-    try:
-        difference = float(np.abs(_masses(evidence) - _masses(reference.evidence)).max())
-    except ValueError as error:
-        raise BrokenBundleError(engine.path, f"its network gives nonsense ({error})") from error
+    reference = reference_of(engine.path, engine.manifest.given)
+    (found,) = engine.run([reference.inputs])
+    difference = apart(found, reference.outputs)
     if not difference <= TOLERANCE:
         raise BrokenBundleError(
             engine.path,
@@ -37,8 +31,3 @@ def verify(engine: Engine) -> Verified:
             f" the runtime on this machine computes something else, install another version",
         )
     return Verified(len(reference.inputs), difference)
-
-
-def _masses(evidence: npt.NDArray[np.float32]) -> Array:
-    opinion = Opinion.from_evidence(evidence)
-    return np.column_stack([opinion.belief, opinion.uncertainty])

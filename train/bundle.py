@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from engines.errors import CredenceError
-from engines.manifest import MANIFEST, BrokenBundleError, Modality, read_manifest
+from engines.manifest import MANIFEST, BrokenBundleError, Kind, read_manifest
 
 
 class ExportError(CredenceError):
@@ -20,7 +20,7 @@ class ExportError(CredenceError):
 
 
 @contextlib.contextmanager
-def replacing(bundle: Path, kind: Modality | Literal["policy"]) -> Iterator[Path]:
+def replacing(bundle: Path, kind: Kind | Literal["policy"]) -> Iterator[Path]:
     """Give an empty folder that becomes ``bundle`` at the end, if all goes well.
 
     Raises ExportError where anything but an older bundle of the same kind is in the way.

@@ -56,7 +56,7 @@ _TAUGHT = """
 It learned from what a teacher hears in the training parts and in texts made up of their words:
 all-MiniLM-L6-v2 (Apache-2.0), fine-tuned on the same parts by `python -m train.distil`."""
 
-_USE = """\
+USE = """\
 ## Intended use
 Research, and trials with people who know of them and agree. It judges what is *expressed*, not
 what is felt; an event is a hint for a human, with its uncertainty beside it.
@@ -71,6 +71,7 @@ medicine. Not for inferring emotions at workplaces or in education, which the EU
 All calibration is for people like the validation people of the same corpora. The confidence of a
 verdict is what the policy makes of the fused opinion.
 """
+"""Of every card; `limits` is its own paragraph on them."""
 _PROMISE = """\
 `paired` samples are real moments. `label-matched` ones pair samples of different people and corpora
 by their label, which is synthetic (ours): what one modality shows tells nothing of the other beyond
@@ -127,7 +128,7 @@ def engine_card(recipe: Recipe, results: Results, sources: tuple[str, ...], para
             f"`docs/training.md` has the commands. Recipe and seed {recipe.seed} stand in"
             " `engine.json`.",
             "",
-            _USE.format(limits=_LIMITS[recipe.kind]),
+            USE.format(limits=_LIMITS[recipe.kind]),
         ]
     )
 
@@ -160,7 +161,7 @@ def policy_card(manifest: PolicyManifest, found: Mapping[str, Certified | Uncert
             "## Licence",
             manifest.licence,
             "",
-            _USE.format(limits=_ACTED),
+            USE.format(limits=_ACTED),
         ]
     )
 

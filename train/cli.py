@@ -61,8 +61,14 @@ def export(
 ) -> None:
     """Write a finished run's engine as a bundle."""
     from train.export import export as write
+    from train.multilabel.export import export as write_multilabel
+    from train.multilabel.recipe import LdduRecipe
+    from train.run import recipe_of
 
-    write(run, bundle)
+    if isinstance(recipe_of(run), LdduRecipe):
+        write_multilabel(run, bundle)
+    else:
+        write(run, bundle)
 
 
 @app.command()

@@ -25,7 +25,7 @@ from engines.manifest import (
     sha256,
     write_manifest,
 )
-from engines.opinion import Opinion
+from engines.parity import apart
 from engines.preprocess import text
 from engines.preprocess.voice import MELS, SEGMENT_FRAMES
 from engines.runtime import ENCODED, INNER, Batch, Outputs
@@ -66,22 +66,28 @@ def export(run: Path, bundle: Path) -> None:
     the disk is full, or ONNX Runtime computes something else than torch.
     """
     recipe, results, engine = read_run(run)
-    parameters = _parameters(engine)
+    parameters = count(engine)
     pack(engine)
     model = engine.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     with replacing(bundle, recipe.kind) as folder:
-        write_network(folder, recipe.kind, model)
+        inputs = _synthetic(recipe.kind)
+        write_network(folder, model, inputs, _INPUT[recipe.kind], ENCODED)
         card = engine_card(recipe, results, _sources(recipe), parameters)
         (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
         write_manifest(folder, _manifest(folder, recipe, results, parameters))
 
 
-def write_network(folder: Path, kind: Modality, model: nn.Module) -> None:
-    """Write the network in both forms, with what it computes on synthetic inputs."""
-    inputs = _synthetic(kind)  # (6, ...)
+def write_network(
+    folder: Path, model: nn.Module, inputs: Batch, name: str, given: tuple[str, ...]
+) -> None:
+    """Write the network in both forms, with what it computes on some inputs (n, ...).
+
+    ``name`` is that of its input, ``given`` those of its outputs, of which the last may be missing.
+    Raises ExportError if ONNX Runtime computes something else than torch.
+    """
     example = torch.from_numpy(inputs)
     with torch.inference_mode():
-        made = dict(zip(ENCODED, (out.numpy() for out in model(example)), strict=False))
+        made = dict(zip(given, (out.numpy() for out in model(example)), strict=False))
     with _without_noise():
         batch = {0: torch.export.Dim("B")}
         program = torch.export.export(model, (example[:2],), dynamic_shapes=(batch,))
@@ -93,7 +99,7 @@ def write_network(folder: Path, kind: Modality, model: nn.Module) -> None:
         torch.onnx.export(
             program,
             f=str(folder / "model.onnx"),
-            input_names=[_INPUT[kind]],
+            input_names=[name],
             output_names=list(made),
             dynamo=True,
             external_data=False,
@@ -108,7 +114,8 @@ def write_network(folder: Path, kind: Modality, model: nn.Module) -> None:
 @contextlib.contextmanager
 def _without_noise() -> Iterator[None]:
     """Keep torch's exporter from warning of what it does itself, and of torchvision."""
-    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
+    for name in ("torch.onnx._internal.exporter._registration", "onnxscript.optimizer"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated", FutureWarning)
         yield
@@ -125,13 +132,12 @@ def _strip(path: Path) -> None:
 
 def _compare(folder: Path, inputs: Batch, made: Outputs) -> None:
     found = OnnxCpu(folder / "model.onnx", inputs.shape, tuple(made))(inputs)
-    beliefs = [Opinion.from_evidence(each["evidence"]).belief for each in (found, made)]
-    apart = np.abs(beliefs[0] - beliefs[1]).max()
+    most = apart(found, made)
     for name in made.keys() & {*INNER}:
         scale = max(float(np.abs(made[name]).max()), 1.0)
-        apart = np.maximum(apart, np.abs(found[name] - made[name]).max() / scale)  # a NaN stays one
-    if not apart <= TOLERANCE:
-        raise ExportError(folder, f"ONNX Runtime differs from torch by {apart:.2g}")
+        most = np.maximum(most, np.abs(found[name] - made[name]).max() / scale)  # a NaN stays one
+    if not most <= TOLERANCE:
+        raise ExportError(folder, f"ONNX Runtime differs from torch by {most:.2g}")
 
 
 def _synthetic(kind: Modality) -> Batch:
@@ -176,5 +182,6 @@ def _sources(recipe: Recipe) -> tuple[str, ...]:
     return tuple(CORPORA[n].source if n in CORPORA else f"the table {n}" for n in recipe.data)
 
 
-def _parameters(model: nn.Module) -> int:
+def count(model: nn.Module) -> int:
+    """Return the number of a network's parameters."""
     return sum(parameter.numel() for parameter in model.parameters())

@@ -52,5 +52,5 @@ def shortened(rows: Rows, most: int) -> Rows:
         return there
     starts = np.arange(most) * len(there) // most
     counts = np.diff(starts, append=len(there))
-    sums: Rows = np.add.reduceat(there, starts)
-    return sums / counts[:, None].astype(np.float32)
+    sums = np.add.reduceat(there, starts, axis=0)
+    return np.asarray(sums / counts[:, None], dtype=np.float32)

@@ -15,6 +15,10 @@ Outputs = dict[str, npt.NDArray[np.float32]]
 ENCODED: Final = ("evidence", "embedding", "sequence")
 """What an encoder gives, in this order: evidence (B, K) ≥ 0, and `INNER`; faces no sequence."""
 
+LABELLED: Final = ("probability", "spread", "embedding")
+"""What a multilabel network gives, in this order: probability (B, K) in [0, 1], spread (B, K) ≥ 0,
+and of `INNER` the embedding."""
+
 INNER: Final = ("embedding", "sequence")
 """What a network saw before it answered: of a whole row (B, D), and along time (B, T, C)."""
 
@@ -48,11 +52,16 @@ def in_parts(run: Callable[[Batch], Outputs], batch: Batch, most: int) -> Output
     """Run a batch of any size on what takes at most so many rows at once."""
     if len(batch) <= most:
         return run(batch)
-    parts = [run(batch[i : i + most]) for i in range(0, len(batch), most)]
+    return joined([run(batch[i : i + most]) for i in range(0, len(batch), most)])
+
+
+def joined(parts: Sequence[Outputs]) -> Outputs:
+    """Return what a network gave for several batches as if they had been one."""
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def sound(outputs: Outputs) -> bool:
-    """Tell whether all answers are numbers, none of them negative."""
-    answers = [made for name, made in outputs.items() if name not in INNER]
-    return all(np.isfinite(made).all() and (made >= 0).all() for made in answers)
+    """Tell whether all answers are numbers, none of them negative, and no probability above 1."""
+    answers = {name: made for name, made in outputs.items() if name not in INNER}
+    most = {name: 1.0 if name == "probability" else np.finfo(np.float32).max for name in answers}
+    return all(((made >= 0) & (made <= most[name])).all() for name, made in answers.items())

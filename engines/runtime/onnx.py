@@ -6,9 +6,10 @@ from pathlib import Path
 import onnxruntime
 
 from engines.job import Job
+from engines.labels import EMOTIONS
 from engines.manifest import MODEL, BrokenBundleError
 from engines.precision import rewritten
-from engines.runtime import ENCODED, Batch, Outputs
+from engines.runtime import ENCODED, INNER, Batch, Outputs
 from engines.runtime.guarded import first_line
 
 
@@ -40,13 +41,16 @@ class OnnxCpu:
                 model.parent, f"{model.name} does not load in ONNX Runtime ({first_line(error)})"
             ) from error
         taken, *others = self._session.get_inputs()
-        self._given = [output.name for output in self._session.get_outputs()]
-        if others or list(shape[1:]) != taken.shape[1:] or {*given} - {*self._given} - {"sequence"}:
+        outputs = {output.name: output.shape for output in self._session.get_outputs()}
+        fits = not others and list(shape[1:]) == taken.shape[1:]
+        fits &= {*given} - {*outputs} <= {"sequence"}
+        if not fits or any(outputs[name][1:] != [len(EMOTIONS)] for name in {*given} - {*INNER}):
+            gives = ", ".join(f"{name} {outputs[name]}" for name in sorted(outputs))
             raise BrokenBundleError(
                 model.parent,
-                f"{model.name} takes {taken.shape} and gives {', '.join(sorted(self._given))},"
-                f" not what its manifest says",
+                f"{model.name} takes {taken.shape} and gives {gives}, not what its manifest says",
             )
+        self._given = list(outputs)
         self._input = taken.name
         _return_memory()
 

@@ -70,7 +70,7 @@ def test_openvino_says_what_onnx_runtime_says(kind: Modality) -> None:
     portable = OnnxCpu(folder / MODEL, job.shape)
     inputs = inputs_for(reference_of(folder).inputs)[:40]
     parity = compare(
-        openvino.load(job), portable, inputs, "fp32", kind=kind, policy=UNCERTIFIED, most=8
+        openvino.load(job), portable, inputs, "fp32", manifest=manifest, policy=UNCERTIFIED, most=8
     )
     assert (parity.refusal, parity.equal) == ("", 1.0)
     assert parity.largest_difference < 1e-4

@@ -18,7 +18,8 @@ def rows(count: int, width: int) -> np.ndarray:
 def test_each_modality_has_rows_of_its_own() -> None:
     face, voice = rows(4, 3), rows(2, 2)
     packed = sequence.tensor(SequenceWindow({"voice": voice, "face": face}), PARTS)
-    assert (packed.shape, packed.dtype) == ((1, *packed_shape(PARTS)), np.float32)
+    assert packed.shape == (1, *packed_shape(PARTS))
+    assert packed.dtype == np.float32
     np.testing.assert_array_equal(packed[0, :4], face)
     np.testing.assert_array_equal(packed[0, 4:6, :2], voice)
     assert not packed[0, 6:].any()

@@ -17,10 +17,10 @@ from benchmarks.planted_noise import plant, recipe
 from engines.errors import CredenceError
 from train.data.sequences import Parts, UnknownSequencesError
 from train.multilabel.fit import fit, leave_out, train
-from train.multilabel.judge import chosen, each, judge, one
+from train.multilabel.judge import chosen, each, judge, micro_f1_error, one
 from train.multilabel.metrics import scores
 from train.multilabel.recipe import LdduRecipe
-from train.multilabel.run import read_run
+from train.multilabel.run import Best, read_run, resume
 from train.recipe import RecipeError, of_fold, parse_any, parse_recipe
 from train.run import RunError
 
@@ -52,19 +52,36 @@ def test_fit_learns_and_says_how_good_it_is(run: Path) -> None:
     held = parts((320, 80, 80))
     assert (results.metrics["test"]["micro_f1"] or 0) > 0.75  # 0.57 when all are always shown
     assert results.labels == ("a", "b", "c", "d", "e")
-    assert results.parts == {"face": (12, 16), "voice": (12, 12), "text": (12, 20)}
+    assert results.parts == {"face": (8, 16), "voice": (8, 12), "text": (8, 20)}
     shown = judge(network, held.test).probability >= np.array(results.thresholds, np.float32)
     assert results.metrics["test"] == pytest.approx(scores(held.test.targets > 0, shown))
 
 
-def test_the_epoch_is_the_best_on_validation(run: Path) -> None:
+def test_the_epoch_is_within_an_error_of_the_best_on_validation(run: Path) -> None:
     content = torch.load(run / "checkpoint.pt", weights_only=True)
-    epoch, score, _ = content["best"]
+    epoch, score, floor, _ = content["best"]
     _, results, network = read_run(run)
     assert results.epoch == epoch
     valid = parts((320, 80, 80)).valid
     p, truth = judge(network, valid).probability, valid.targets > 0
-    assert scores(truth, p >= one(p, truth))["micro_f1"] == pytest.approx(score)
+    assert floor <= scores(truth, p >= one(p, truth))["micro_f1"] <= score
+
+
+def test_the_last_of_the_best_epochs_is_kept(tmp_path: Path) -> None:
+    state, best, kept = resume(small(), parts().train, tmp_path, torch.device("cpu")), None, []
+    for state.epoch, score in enumerate([0.5, 0.45, 0.6, 0.57, 0.54, 0.56], start=1):
+        best = Best.after(best, score, 0.05, state)
+        kept.append((best.epoch, best.score))
+    assert kept == [(1, 0.5), (2, 0.5), (3, 0.6), (4, 0.6), (4, 0.6), (6, 0.6)]
+
+
+def test_standard_error_is_that_of_drawing_samples_again() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.random((400, 5)) < 0.3
+    shown = truth ^ (rng.random(truth.shape) < 0.2)
+    drawn = rng.integers(400, size=(600, 400))
+    again = [scores(truth[rows], shown[rows])["micro_f1"] for rows in drawn]
+    assert micro_f1_error(truth, shown) == pytest.approx(np.std(again), rel=0.1)
 
 
 def test_test_data_choose_nothing(tmp_path: Path) -> None:

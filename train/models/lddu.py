@@ -153,10 +153,10 @@ class Unimodal(nn.Module):
         """(B, T, D), (L, W) → features (B, L, W), which samples have the modality (B,)."""
         padding = (rows == 0).all(dim=2)  # (B, T)
         told = self.inlet((rows - self.centre) / self.scale)  # (B, T, W)
-        nothing = self.nothing.expand(len(rows), 1, -1)  # (B, 1, W)
+        nothing = self.nothing.expand(rows.shape[0], 1, -1)  # (B, 1, W)
         masked = pad(padding, (1, 0))  # (B, 1 + T)
         seen = self.encoder(torch.cat([nothing, told], dim=1), src_key_padding_mask=masked)
-        asked = labels.expand(len(rows), -1, -1)  # (B, L, W)
+        asked = labels.expand(rows.shape[0], -1, -1)  # (B, L, W)
         found, _ = self.look(asked, seen, seen, key_padding_mask=masked, need_weights=False)
         return self.norm(found), ~padding.all(dim=1)
 

@@ -3,7 +3,6 @@
 The same call continues an interrupted run to the same weights.
 """
 
-import copy
 import math
 from pathlib import Path
 
@@ -14,17 +13,20 @@ from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
 from engines.errors import CredenceError
+from engines.manifest import BUNDLES, read_manifest
 from train.data.samples import DataError
 from train.data.sequences import Floats, Parts, Sequences, read_sequences
 from train.fit import device_of, schedule, shuffled
 from train.models.lddu import Lddu, Unimodal
-from train.multilabel.judge import chosen, judge, one
+from train.multilabel.judge import chosen, judge, micro_f1_error, one
 from train.multilabel.losses import correct, loss
 from train.multilabel.metrics import scores
 from train.multilabel.recipe import LdduRecipe
 from train.multilabel.run import Best, MultilabelResults, State, finish, resume, save
 from train.run import claim
 
+OURS = "matched"
+"""The corpus of sequences that the shipped encoders made."""
 _BLOCK = 1024
 
 
@@ -67,7 +69,7 @@ def train(
             save(state, run)
             progress.advance(bar)
     if state.epoch == recipe.optimise.epochs:
-        finish(run, _results(state, parts))
+        finish(run, _results(recipe, state, parts))
 
 
 def _check_labels(corpus: str, parts: Parts) -> None:
@@ -125,15 +127,15 @@ def leave_out(rows: list[Floats], chance: float, rng: np.random.Generator) -> No
 
 
 def _validate(state: State, valid: Sequences) -> float:
-    """Return the micro-F1 under the best threshold, and keep the weights if it is the highest."""
+    """Return the micro-F1 under the best threshold, and keep the weights if they are the best."""
     probability, truth = judge(state.network, valid).probability, valid.targets > 0
-    score = scores(truth, probability >= one(probability, truth))["micro_f1"]
-    if state.best is None or score > state.best.score:
-        state.best = Best(state.epoch, score, copy.deepcopy(state.network.state_dict()))
+    shown = probability >= one(probability, truth)
+    score = scores(truth, shown)["micro_f1"]
+    state.best = Best.after(state.best, score, micro_f1_error(truth, shown), state)
     return score
 
 
-def _results(state: State, parts: Parts) -> MultilabelResults:
+def _results(recipe: LdduRecipe, state: State, parts: Parts) -> MultilabelResults:
     """Choose thresholds on the validation part, for the weights of the best epoch."""
     assert state.best is not None, "an epoch is done"
     state.network.load_state_dict(state.best.weights)
@@ -144,6 +146,9 @@ def _results(state: State, parts: Parts) -> MultilabelResults:
         epoch=state.best.epoch,
         labels=parts.train.labels,
         parts={m: (pool.shape[1], pool.shape[2]) for m, pool in parts.train.pools.items()},
+        engines={kind: read_manifest(BUNDLES / kind)[1] for kind in parts.train.pools}
+        if recipe.corpus == OURS
+        else {},
         thresholds=tuple(round(float(t), 4) for t in thresholds),
         metrics={
             name: dict(scores(part.targets > 0, said[name] >= thresholds))

@@ -77,5 +77,12 @@ def each(probability: Floats, truth: Bools) -> Floats:
     return best
 
 
+def micro_f1_error(truth: Bools, shown: Bools) -> float:
+    """Return the standard error of the micro-F1 of samples (N, L), as of any ratio of two sums."""
+    hits, decided = 2 * (truth & shown).sum(axis=1), truth.sum(axis=1) + shown.sum(axis=1)
+    left = hits - _micro_f1(truth, shown) * decided
+    return float(np.sqrt((left**2).sum()) / max(decided.sum(), 1))
+
+
 def _micro_f1(truth: Bools, shown: Bools) -> float:
     return scores(truth, shown)["micro_f1"]

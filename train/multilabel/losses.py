@@ -92,7 +92,7 @@ def contrast(points: Tensor, classes: Tensor, queue: Queue, temperature: float) 
     taken = queue.classes != NOBODY
     others = torch.cat([points, queue.points[taken]])  # (N + Q, 2Z), each point first itself
     kinds = torch.cat([classes, queue.classes[taken]])
-    alike = (points @ others.T / temperature).fill_diagonal_(-torch.inf)  # (N, N + Q)
+    alike = (points / temperature @ others.T).fill_diagonal_(-torch.inf)  # (N, N + Q)
     count = kinds.bincount()  # (C,)
     sums = others.new_zeros(len(count), others.shape[1]).index_add(0, kinds, others)  # (C, 2Z)
     equals = count[classes] - 1  # (N,)

@@ -1,5 +1,6 @@
 """The run folder of a recipe of kind `lddu`, which holds what `train.run` says, but no head."""
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,23 +22,41 @@ class MultilabelResults(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     epoch: int = Field(ge=1)
-    """The epoch whose weights are exported: the best one on the validation part."""
+    """The epoch whose weights are exported, chosen on the validation part as `Best` says."""
     labels: tuple[str, ...]
     parts: dict[str, tuple[int, int]]
     """By modality, in the network's order: rows of a sequence, numbers in a row."""
+    engines: dict[str, str]
+    """By modality, the hash of the encoder whose sequences these are; empty where none is ours."""
     thresholds: tuple[float, ...]
     """By label, the probability from which it counts as shown, chosen on the validation part."""
-    metrics: dict[str, dict[str, float | None]]
+    metrics: dict[str, dict[str, float]]
     """By part, `valid` and `test`; the test part chose nothing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Best:
-    """The epoch that was best on the validation part so far."""
+    """The epoch to be exported so far: the last that is within a standard error of the best.
+
+    By the micro-F1 on the validation part; spreads go on learning when labels no longer do (ours).
+    """
 
     epoch: int
     score: float
+    """The best of all epochs."""
+    floor: float
+    """A standard error below it."""
     weights: dict[str, Tensor]
+
+    @classmethod
+    def after(cls, before: "Best | None", score: float, error: float, now: "State") -> "Best":
+        """Return the best after one more epoch, which reached a score with a standard error."""
+        if before and score < before.floor:
+            return before
+        weights = copy.deepcopy(now.network.state_dict())
+        if before and score <= before.score:
+            return cls(now.epoch, before.score, before.floor, weights)
+        return cls(now.epoch, score, score - error, weights)
 
 
 @dataclass(slots=True)
@@ -83,14 +102,15 @@ def resume(recipe: LdduRecipe, train: Sequences, run: Path, where: torch.device)
 
 def save(state: State, run: Path) -> None:
     """Write the checkpoint."""
-    assert state.best is not None, "an epoch is done"
+    best = state.best
+    assert best is not None, "an epoch is done"
     content: dict[str, object] = {
         "network": state.network.state_dict(),
         "optimiser": state.optimiser.state_dict(),
         "queue": (state.queue.points, state.queue.classes),
         "correctness": (state.correctness.total, state.correctness.times),
         "epoch": state.epoch,
-        "best": (state.best.epoch, state.best.score, state.best.weights),
+        "best": (best.epoch, best.score, best.floor, best.weights),
     }
     write(run / "checkpoint.pt", packed(content))
 
@@ -111,7 +131,7 @@ def read_run(run: Path) -> tuple[LdduRecipe, MultilabelResults, Lddu]:
         raise RunError(run, "results.json is damaged; run `credence-train fit` again") from error
     widths = [width for _, width in results.parts.values()]
     network = Lddu(recipe.network, widths, len(results.labels))
-    network.load_state_dict(_checkpoint(run, torch.device("cpu"))["best"][2])
+    network.load_state_dict(_checkpoint(run, torch.device("cpu"))["best"][3])
     return recipe, results, network.eval()
 
 
