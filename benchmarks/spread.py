@@ -5,7 +5,7 @@
 RUN is a finished run of train/recipes/multilabel.yaml. First the spread of a modality beside how
 badly its samples were corrupted: Spearman's correlation within a sample, the mean over samples of
 the measured part. Then TER's fused verdict on the moments that `benchmarks.multilabel` measures,
-clean and corrupted: it is right where its emotion is one that is shown. A logistic regression of
+clean and spoilt: it is right where its emotion is one that is shown. A logistic regression of
 TER's confidence, and one that is told spreads as well, are fitted on the validation moments.
 """
 
@@ -127,8 +127,8 @@ def _print_trust(network: Lddu, valid: Moments, test: Moments) -> None:
     hashes = {kind: open_engine(BUNDLES / kind).hash for kind in MODALITIES}
     policy = open_policy(BUNDLES / "policy", hashes)
     chooses = _verdicts(policy, network, mixed(valid))
-    table = Table("", *(f"{name} {what}" for name in ("clean", "corrupted") for what in FIGURES))
-    seen = {"clean": test, "corrupted": test.spoilt(SHARE, seed=0)}
+    table = Table("", *(f"{name} {what}" for name in ("clean", "spoilt") for what in FIGURES))
+    seen = {"clean": test, "spoilt": test.spoilt(SHARE, seed=0)}
     measured = {name: _verdicts(policy, network, each) for name, each in seen.items()}
     for name, columns in TOLD.items():
         model = make_pipeline(StandardScaler(), LogisticRegression())

@@ -69,18 +69,23 @@ def test_a_sample_is_taken_again_only_when_all_were() -> None:
     assert set(Counter(samples["voice"].tolist()).values()) == {8, 9}
 
 
-def test_as_many_samples_are_spoilt_as_asked_for() -> None:
+def test_as_many_samples_are_in_trouble_as_asked_for() -> None:
     clean = _moments(4000)
-    spoilt = clean.spoilt(0.3, seed=3)
-    for kind, entries in spoilt.entries.items():
-        assert (entries != clean.entries[kind]).mean() == pytest.approx(0.3, abs=0.03)
-        absent = 0.3 / (len(CORRUPTIONS[kind]) + 1)
-        assert (entries < 0).mean() == pytest.approx(absent, abs=0.02)
-        np.testing.assert_array_equal(entries[entries >= 0] % 20, clean.samples[kind][entries >= 0])
+    for kind, entries in clean.spoilt(0.3, seed=3).entries.items():
+        rows, own = clean.samples[kind], entries % 20
+        assert (entries < 0).mean() == pytest.approx(0.1, abs=0.02)
+        assert ((entries >= 20) & (own == rows)).mean() == pytest.approx(0.1, abs=0.02)
+        assert ((entries >= 0) & (own != rows)).mean() == pytest.approx(0.1, abs=0.02)
+
+
+def test_a_swapped_sample_shows_none_of_the_emotions() -> None:
+    clean = _moments(400)
+    for kind, entries in clean.spoilt(1.0, seed=5, troubles=("swapped",)).entries.items():
+        assert not (clean.pools[kind].shown.sets[entries] & clean.sets).any()
 
 
 def test_something_of_every_moment_stays() -> None:
-    entries = _moments(4000).spoilt(1.0, seed=4).entries
+    entries = _moments(4000).spoilt(1.0, seed=4, troubles=("absent",)).entries
     assert np.any([each >= 0 for each in entries.values()], axis=0).all()
 
 
