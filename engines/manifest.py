@@ -30,7 +30,7 @@ BUNDLES = Path(__file__).parent / "bundles"
 """The engines that ship with Credence, a folder each."""
 
 Modality = Literal["face", "voice", "text"]
-Kind = Modality | Literal["multilabel"]
+Kind = Literal[Modality, "multilabel"]
 """Of an engine."""
 Share = Annotated[float, Field(ge=0, le=1)]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]

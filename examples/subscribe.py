@@ -14,9 +14,11 @@ import aiomqtt
 def connect(url: str) -> aiomqtt.Client:
     """Return a client for mqtt://user:password@host:port, or mqtts:// for TLS."""
     parts = urlsplit(url)
+    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
+        raise SystemExit("give the broker as mqtt://[user:password@]host[:port], or mqtts://")
     tls = parts.scheme == "mqtts"
     return aiomqtt.Client(
-        parts.hostname or "localhost",
+        parts.hostname,
         parts.port or (8883 if tls else 1883),
         username=unquote(parts.username) if parts.username else None,
         password=unquote(parts.password) if parts.password else None,

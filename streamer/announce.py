@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
+from pydantic import MISSING
+
 from engines.clues import Clue as Measured
 from engines.labels import EMOTIONS
 from engines.manifest import Modality
@@ -21,10 +23,11 @@ from streamer.event import (
     Label,
     ModalityOpinion,
     Person,
+    SeveralEmotions,
     Transcript,
     WindowSpan,
 )
-from streamer.flow import Epoch, Judged, Speaking, Window
+from streamer.flow import Epoch, Judged, Recognised, Speaking, Window
 from streamer.spoken import Spoken
 
 
@@ -80,6 +83,7 @@ class Announcer:
                 belief=_belief(judged.judgement.fused),
                 uncertainty=float(judged.judgement.fused.uncertainty),
                 conflict=judged.judgement.conflict,
+                emotions=_emotions(judged.recognised) if ensemble.multilabel else MISSING,
                 explanation=_explanation(judged),
                 opinions={kind: _opinion(kind, judged) for kind in MODALITIES},
                 transcript=judged.recognised.transcript if self.publish_words else None,
@@ -154,6 +158,19 @@ def _opinion(kind: Modality, judged: Judged) -> ModalityOpinion:
         quality=dict(judged.recognised.quality.get(kind, {})),
         reason=None if opinion is not None else judged.recognised.absent[kind],
     )
+
+
+def _emotions(recognised: Recognised) -> tuple[SeveralEmotions, ...] | None:
+    """Return all emotions, the most probable first, those as probable in the order of labels."""
+    several = recognised.emotions
+    if several is None:
+        return None
+    columns = several.probability, several.spread, several.shown
+    made = (
+        SeveralEmotions(label=label, probability=float(p), spread=float(s), shown=bool(shown))
+        for label, p, s, shown in zip(EMOTIONS, *columns, strict=True)
+    )
+    return tuple(sorted(made, key=lambda each: -each.probability))
 
 
 def _explanation(judged: Judged) -> Explanation | None:

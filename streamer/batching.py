@@ -1,19 +1,29 @@
 """Windows of all cameras that one engine is asked about at nearly the same time, judged at once."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 
-from engines.engine import Answer, Engine
-from engines.window import Window
 from streamer.worker import Worker
+
+WindowT_contra = TypeVar("WindowT_contra", contravariant=True)
+AnswerT_co = TypeVar("AnswerT_co", covariant=True)
+
+
+class Judge(Protocol[WindowT_contra, AnswerT_co]):
+    """An engine: asked about several windows, it answers as many times, in their order."""
+
+    def answers(self, windows: Sequence[WindowT_contra]) -> Sequence[AnswerT_co]:
+        """Judge windows, by one call of its runtime. Blocks."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Asked:
-    window: Window
+    window: object
     until_s: float
     """By the loop's clock, when it has waited long enough for others."""
-    answer: "asyncio.Future[Answer]"
+    answer: "asyncio.Future[Any]"
 
 
 class Batcher:
@@ -27,10 +37,12 @@ class Batcher:
         self._within_s = within_s
         self.worker = Worker("device")
         """Its thread."""
-        self._asked: dict[Engine, list[_Asked]] = {}
+        self._asked: dict[Judge[Any, Any], list[_Asked]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def judge(self, engine: Engine, window: Window) -> Answer:
+    async def judge(
+        self, engine: Judge[WindowT_contra, AnswerT_co], window: WindowT_contra
+    ) -> AnswerT_co:
         """Return what an engine believes of a window; what it raises is raised to all who wait."""
         loop = asyncio.get_running_loop()
         asked = _Asked(window, loop.time() + self._within_s, loop.create_future())
@@ -41,7 +53,8 @@ class Batcher:
             task = loop.create_task(self._serve(engine), name="batches")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return await asked.answer
+        answer: AnswerT_co = await asked.answer
+        return answer
 
     def close(self) -> None:
         """Judge nothing more."""
@@ -49,7 +62,7 @@ class Batcher:
             task.cancel()
         self.worker.close()
 
-    async def _serve(self, engine: Engine) -> None:
+    async def _serve(self, engine: Judge[Any, Any]) -> None:
         """Judge what an engine is asked, until it is asked nothing."""
         waiting, clock = self._asked[engine], asyncio.get_running_loop().time
         while waiting:
@@ -60,7 +73,7 @@ class Batcher:
                 await self._judge(engine, batch)
         del self._asked[engine]
 
-    async def _judge(self, engine: Engine, batch: list[_Asked]) -> None:
+    async def _judge(self, engine: Judge[Any, Any], batch: list[_Asked]) -> None:
         try:
             answers = await self.worker.run(engine.answers, [each.window for each in batch])
             answered = list(zip(batch, answers, strict=True))

@@ -231,7 +231,8 @@ def check(
 
     loaded = given.cameras(source, settings)
     open_finder(loaded.faces)
-    warn_of_lacking(open_ensemble(loaded.engines))
+    multilabel = loaded.recognition.multilabel
+    warn_of_lacking(open_ensemble(loaded.engines, multilabel=multilabel))
     decoding_device(loaded.video.decoder)  # which warns
     open_transcriber(loaded, live=False)
     if not loaded.cameras:

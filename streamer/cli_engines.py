@@ -43,11 +43,18 @@ def swap(
     voice: Annotated[str | None, _choice("What judges voices")] = None,
     text: Annotated[str | None, _choice("What judges words")] = None,
     policy: Annotated[str | None, _choice("What decides on trust")] = None,
+    multilabel: Annotated[str | None, _choice("What tells several emotions")] = None,
     node: NodeOption = None,
 ) -> None:
     """Let other engines judge from the next window on; the old ones come back if they fail.
 
     What is not given stays as it is. After a restart the node has what is configured again.
     """
-    wanted = {"face": face, "voice": voice, "text": text, "policy": policy}
+    wanted = {
+        "face": face,
+        "voice": voice,
+        "text": text,
+        "policy": policy,
+        "multilabel": multilabel,
+    }
     tell({"swap": wanted}, node)

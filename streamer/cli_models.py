@@ -28,11 +28,15 @@ def list_() -> None:
 
     from streamer import models
 
-    rows = Table("name", "what it does", "licence", "where")
+    fetched = [model for model in models.MODELS.values() if models.is_cached(model)]
+    rows = Table("name", "what it does", "licence", "")
     for model in models.MODELS.values():
-        where = str(model.place) if models.is_cached(model) else "not fetched"
-        rows.add_row(model.name, model.what, model.licence, where)
-    Console(soft_wrap=True).print(rows)
+        rows.add_row(
+            model.name, model.what, model.licence, "fetched" if model in fetched else "not fetched"
+        )
+    Console().print(rows)
+    for model in fetched:
+        print(f"{model.name}: {model.place}")  # below the table, which would fold it
 
 
 @app.command()

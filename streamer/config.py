@@ -30,6 +30,7 @@ __all__ = [
     "LanguageModel",
     "Metrics",
     "Mqtt",
+    "Recognition",
     "Spool",
     "Store",
     "Transcript",
@@ -150,12 +151,23 @@ class Engines(Section):
     """Judges what is said, as far as it is transcribed."""
     policy: EngineFolder = "shipped"
     """Decides which verdicts are trusted. Without one, none is."""
+    multilabel: Annotated[str, PathUnless(("shipped",)), AfterValidator(addresses.path)] = "shipped"
+    """Tells several emotions at once, where `recognition.multilabel` asks for it. It fits the
+    engines that it was trained with alone."""
     device: Annotated[str, AfterValidator(device_named)] = "auto"
     """What the engines run on: `cpu`, `cuda` or `cuda:N` (the first is `cuda:0`); `auto` takes a
     GPU where there is one. What cannot be had is said at start, and the next best runs."""
     batch_within_s: Annotated[Real, Field(ge=0, le=1)] = 0.02
     """How long a live window waits for those of other cameras, to be judged together. Only where
     that saves time, as on a GPU."""
+
+
+class Recognition(Section):
+    """What is told of each window beside the verdict."""
+
+    multilabel: bool = False
+    """Whether events hold `emotions`, too: how probable each of the seven is, as several may be
+    shown at once. Experimental, and nothing to act on: the verdict alone is trusted."""
 
 
 class Transcript(Section):
@@ -196,6 +208,7 @@ class Config(Section):
     vad: Vad = Vad()
     windows: Windows = Field(default=Windows(), validate_default=True)
     engines: Engines = Engines()
+    recognition: Recognition = Recognition()
     transcript: Transcript = Transcript()
     language_model: LanguageModel | None = None
     mqtt: Mqtt | None = None

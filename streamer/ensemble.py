@@ -2,17 +2,21 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal, TypeVar, overload
 
 import structlog
 
 from engines.engine import BUNDLES, Engine, open_engine
-from engines.manifest import Modality
+from engines.manifest import Kind, Modality
+from engines.multilabel import MultilabelEngine
 from engines.verdict import UNCERTIFIED, Policy, open_policy
 from streamer import config
 
 log = structlog.get_logger()
+
+AnyEngine = TypeVar("AnyEngine", Engine, MultilabelEngine)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,15 +27,28 @@ class Ensemble:
     policy: Policy
     policy_path: Path | None = None
     """The folder that the policy was opened from, if any."""
+    multilabel: MultilabelEngine | None = None
+    """Tells several emotions at once from what the engines make of a window, where wanted."""
 
     @property
-    def hashes(self) -> dict[Modality, str]:
-        """The hash of each engine, by modality."""
-        return {kind: engine.hash for kind, engine in self.engines.items()}
+    def everyone(self) -> dict[Kind, Engine | MultilabelEngine]:
+        """Every engine that runs, by what it is for."""
+        everyone: dict[Kind, Engine | MultilabelEngine] = dict(self.engines.items())
+        if self.multilabel:
+            everyone["multilabel"] = self.multilabel
+        return everyone
+
+    @property
+    def hashes(self) -> dict[Kind, str]:
+        """The hash of each engine, by what it is for."""
+        return {kind: engine.hash for kind, engine in self.everyone.items()}
 
 
-def open_ensemble(settings: config.Engines) -> Ensemble:
-    """Open every engine that is configured; raise a CredenceError that says what is wrong."""
+def open_ensemble(settings: config.Engines, *, multilabel: bool = False) -> Ensemble:
+    """Open every engine that is configured; raise a CredenceError that says what is wrong.
+
+    With ``multilabel`` several emotions are told, too.
+    """
     chosen: dict[Modality, str] = {
         "face": settings.face,
         "voice": settings.voice,
@@ -42,17 +59,27 @@ def open_ensemble(settings: config.Engines) -> Ensemble:
         for kind, choice in chosen.items()
         if (folder := folder_of(choice, kind))
     }
-    return with_policy(engines, folder_of(settings.policy, "policy"))
+    ensemble = with_policy(engines, folder_of(settings.policy, "policy"))
+    if not multilabel:
+        return ensemble
+    folder = folder_of(settings.multilabel, "multilabel") or Path(settings.multilabel)
+    several = open_on(settings.device, folder, "multilabel")
+    several.check_encoders({kind: engine.hash for kind, engine in engines.items()})
+    return replace(ensemble, multilabel=several)
 
 
-def open_on(device: str | None, folder: Path, kind: Modality) -> Engine:
+@overload
+def open_on(device: str | None, folder: Path, kind: Literal["multilabel"]) -> MultilabelEngine: ...
+@overload
+def open_on(device: str | None, folder: Path, kind: Modality) -> Engine: ...
+def open_on(device: str | None, folder: Path, kind: Kind) -> Engine | MultilabelEngine:
     """Open a bundle for a device, as `open_engine` does, and log what there is to know."""
     return open_engine(folder, kind, device, tell=log.info, lost=log.warning)
 
 
 def warn_of_lacking(ensemble: Ensemble) -> None:
     """Log what runs an engine that has to go without its plan, or the GPU that is asked for."""
-    for kind, engine in ensemble.engines.items():
+    for kind, engine in ensemble.everyone.items():
         if engine.lacking:
             log.warning(f"engine {kind} runs on {engine.choice}")
 
@@ -77,7 +104,7 @@ class Trial:
     """New engines until each has judged: should one fail before, those before are put back."""
 
     before: Ensemble
-    unproven: set[Modality]
+    unproven: set[Kind]
     ended: "asyncio.Future[Exception | None]"
     """What failed, if anything did. Cancelled when others are seated before it ends."""
 
@@ -97,7 +124,10 @@ class Panel:
     """Where newcomers run, as `open_engine` takes it."""
     hears_words: bool = True
     """Whether there are words to judge. Else a text engine has nothing to prove itself on."""
+    without_emotions: int = 0
+    """Windows about which the multilabel engine could not be asked, as it failed."""
     _trial: Trial | None = field(default=None, init=False)
+    _complained: MultilabelEngine | None = field(default=None, init=False)
     _wrap: Callable[[Ensemble], Ensemble] = field(default=lambda same: same, init=False)
 
     def wrap(self, each: Callable[[Ensemble], Ensemble]) -> None:
@@ -116,24 +146,24 @@ class Panel:
             self._trial.ended.cancel()
         unproven = {
             kind
-            for kind, engine in newcomer.engines.items()
-            if engine is not before.engines.get(kind) and (kind != "text" or self.hears_words)
+            for kind, engine in newcomer.everyone.items()
+            if engine is not before.everyone.get(kind) and (kind != "text" or self.hears_words)
         }
         trial = Trial(before, unproven, asyncio.get_running_loop().create_future())
         self.sitting, self._trial = newcomer, trial
         self._end_if_proven(trial)
         return trial
 
-    def judged(self, ensemble: Ensemble, kinds: Collection[Modality]) -> None:
+    def judged(self, ensemble: Ensemble, kinds: Collection[Kind]) -> None:
         """Note that these engines of an ensemble have judged a window."""
         if self._trial and ensemble is self.sitting:
             self._trial.unproven.difference_update(kinds)
             self._end_if_proven(self._trial)
 
     def instead_of(
-        self, failed: Ensemble, kinds: Collection[Modality], error: Exception
+        self, failed: Ensemble, kinds: Collection[Kind], error: Exception
     ) -> Ensemble | None:
-        """Return who judges the window of these modalities, with which an ensemble failed.
+        """Return who judges the window, with which an ensemble failed, of what these engines judge.
 
         Engines on trial give way to those before them. None where nobody can judge it: engines
         that have judged before are not at fault.
@@ -150,6 +180,22 @@ class Panel:
         )
         trial.end(error)
         return self.sitting
+
+    def spares(self, failed: Ensemble, error: Exception) -> bool:
+        """Tell whether a window goes on without several emotions, as their engine failed.
+
+        Not while that is on trial: then those before it judge. The first failure is said.
+        """
+        if self._trial and failed is self.sitting and "multilabel" in self._trial.unproven:
+            return False
+        self.without_emotions += 1
+        if failed.multilabel is not self._complained:
+            self._complained = failed.multilabel
+            log.warning(
+                f"events go without several emotions, as their engine failed: {error}",
+                error=type(error).__name__,
+            )
+        return True
 
     def _end_if_proven(self, trial: Trial) -> None:
         if not trial.unproven:

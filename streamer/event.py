@@ -7,10 +7,10 @@ the JSON Schema beside it is generated from these models.
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import MISSING, AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from engines.labels import EMOTIONS, Emotion
-from engines.manifest import Modality, Threshold
+from engines.manifest import Kind, Modality, Threshold
 from engines.verdict import MODALITIES, Reason
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
@@ -151,6 +151,24 @@ class Explanation(Part):
     """What wrote the text."""
 
 
+class SeveralEmotions(Part):
+    """How far one emotion is shown, as one of several that may be shown at once."""
+
+    label: Emotion
+    probability: Share
+    """That it is shown, whatever else is. Those of all emotions need not sum to 1."""
+    spread: Annotated[float, Field(ge=0), _nine_decimals]
+    """Root mean square of the learned standard deviations, over the modalities that were present:
+    more is less sure. Only values of one engine compare."""
+    shown: bool
+    """Whether the probability reaches the engine's threshold for this emotion."""
+
+
+AllEmotions = Annotated[
+    tuple[SeveralEmotions, ...], Field(min_length=len(EMOTIONS), max_length=len(EMOTIONS))
+]
+
+
 class EmotionData(Part):
     """One judged window."""
 
@@ -178,11 +196,17 @@ class EmotionData(Part):
     """Beliefs and uncertainty sum to 1."""
     conflict: Share
     """The largest disagreement between two modalities."""
+    emotions: AllEmotions | MISSING | None = Field(
+        default=MISSING, exclude_if=lambda emotions: emotions is MISSING
+    )
+    """Several at once, the most probable first, where `recognition.multilabel` asks for it;
+    absent where it does not, null where the engine failed or had nothing to judge. Experimental:
+    `emotion` and `trusted` do not rest on it."""
     explanation: Explanation | None = None
     opinions: Annotated[dict[Modality, ModalityOpinion], Field(min_length=len(MODALITIES))]
     transcript: Transcript | None
     """What was said; null where nothing was understood, or unless it is configured."""
-    engines: dict[Modality, str]
+    engines: dict[Kind, str]
     """The hash of each engine that ran."""
     policy: str
     """The hash of the policy that decided; `none` without one."""

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from engines.clues import Clue
 from engines.explain import Explanation
 from engines.manifest import Modality
+from engines.multilabel import Emotions
 from engines.opinion import Opinion
 from engines.quality import Quality
 from engines.verdict import Judgement
@@ -186,6 +187,11 @@ class Recognised:
     """How good what each engine was given is to judge by."""
     clues: tuple[Clue, ...] = ()
     """What was measured that speaks for or against an emotion."""
+    sequences: Mapping[Modality, npt.NDArray[np.float32]] = field(default_factory=dict)
+    """(n, D) rows of what each engine makes of its part, in order of time; empty unless there is a
+    multilabel engine to ask about them."""
+    emotions: Emotions | None = None
+    """What the multilabel engine says; None without one, without sequences, and where it failed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

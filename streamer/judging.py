@@ -86,7 +86,8 @@ def open_judging(config: Config, *, live: bool) -> Judging:
 
     Live cameras go on without a Whisper that cannot be used: voice and face do not need it.
     """
-    panel = Panel(open_ensemble(config.engines), config.engines.device)
+    ensemble = open_ensemble(config.engines, multilabel=config.recognition.multilabel)
+    panel = Panel(ensemble, config.engines.device)
     batcher = Batcher(config.engines.batch_within_s) if live else None
     try:
         transcriber = open_transcriber(config, live=live)

@@ -67,6 +67,14 @@ def judged(data: EmotionData, *, wide: bool, ascii_only: bool) -> list[Text]:
     ]
 
 
+def several(data: EmotionData) -> list[str]:
+    """Return each emotion that is shown, as one of several, and how probable; none where that is
+    not asked for."""
+    if not isinstance(data.emotions, tuple):
+        return []
+    return [f"{each.label} {each.probability:.0%}" for each in data.emotions if each.shown]
+
+
 def event_line(name: str, event: EmotionEvent, *, ascii_only: bool = False) -> Text:
     """Describe an event in one line, of what can be printed anywhere."""
     data = event.data
@@ -79,6 +87,7 @@ def event_line(name: str, event: EmotionEvent, *, ascii_only: bool = False) -> T
         f"{bar(data.confidence, ascii_only=ascii_only)} {data.confidence:4.0%}  ",
         says,
         f"u {data.uncertainty:.2f}  conflict {data.conflict:.2f}",
+        f"  shows {', '.join(shown)}" if (shown := several(data)) else "",
     )
 
 

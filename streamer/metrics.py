@@ -1,6 +1,5 @@
 """What a node counts, by Prometheus' conventions. docs/operations.md says what each name means."""
 
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -24,11 +23,12 @@ from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
-from engines.runtime import Batch, Outputs, Runtime
+from engines.manifest import Kind
 from streamer.connection import State, Status
-from streamer.ensemble import Ensemble
+from streamer.ensemble import AnyEngine, Ensemble
 from streamer.event import EmotionEvent
 from streamer.reading import Reading
+from streamer.timing import Timed
 
 # Else a line more for each counter says when the node began.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -154,15 +154,21 @@ class Metrics:
         own = _Counted("credence_explanations", says, results, ("camera", "result"))
         self._registry.register(own)
 
+    def follow_engines(self, failed: Callable[[], Mapping[str, int]]) -> None:
+        """Also tell how often events went without what an engine adds to them."""
+        says = "Windows without what an engine adds, as it failed."
+        self._registry.register(_Counted("credence_engine_failures", says, failed, ("engine",)))
+
     def timed(self, ensemble: Ensemble) -> Ensemble:
         """Have the calls of an ensemble's engines timed; those that are already stay the same."""
-        engines = {
-            kind: engine
-            if isinstance(engine.runtime, _Timed)
-            else replace(engine, runtime=_Timed(engine.runtime, self.engine.labels(kind)))
-            for kind, engine in ensemble.engines.items()
-        }
-        return replace(ensemble, engines=engines)
+        engines = {kind: self._timed(kind, engine) for kind, engine in ensemble.engines.items()}
+        several = ensemble.multilabel and self._timed("multilabel", ensemble.multilabel)
+        return replace(ensemble, engines=engines, multilabel=several)
+
+    def _timed(self, kind: Kind, engine: AnyEngine) -> AnyEngine:
+        if isinstance(engine.runtime, Timed):
+            return engine
+        return replace(engine, runtime=Timed(engine.runtime, self.engine.labels(kind)))
 
     def page(self) -> bytes:
         """Return everything as `CONTENT_TYPE`. Blocks: the process's own are read from files."""
@@ -258,28 +264,6 @@ class CameraMetrics:
         age_s = max(0.0, (now - event.time).total_seconds())  # a clock may be set back
         self._all.age.labels(self.name).observe(age_s)
         self.ages_s.append(age_s)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Timed:
-    """A runtime whose calls are timed."""
-
-    runtime: Runtime
-    into: Histogram
-
-    @property
-    def name(self) -> str:
-        return self.runtime.name
-
-    @property
-    def batches(self) -> bool:
-        return self.runtime.batches
-
-    def __call__(self, batch: Batch) -> Outputs:
-        began_s = time.perf_counter()
-        outputs = self.runtime(batch)
-        self.into.observe(time.perf_counter() - began_s)
-        return outputs
 
 
 def percentile_99(values: Iterable[float]) -> float | None:

@@ -67,7 +67,9 @@ class Node:
 
     def __post_init__(self) -> None:
         self.metrics = Metrics(camera.name for camera in self.judging.config.cameras)
-        self.judging.panel.wrap(self.metrics.timed)
+        panel = self.judging.panel
+        panel.wrap(self.metrics.timed)
+        self.metrics.follow_engines(lambda: {"multilabel": panel.without_emotions})
         self.stopped = False
         """Whether it was told to stop."""
         self.hangup = asyncio.Event()

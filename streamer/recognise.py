@@ -16,14 +16,17 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from engines import examine
 from engines.clues import Clue
 from engines.engine import Answer, Engine
-from engines.manifest import Modality
+from engines.manifest import Kind, Modality
 from engines.opinion import Opinion
 from engines.preprocess.text import words
 from engines.quality import Quality, measure
-from engines.window import FaceWindow, TextWindow, VoiceWindow
+from engines.window import FaceWindow, SequenceWindow, TextWindow, VoiceWindow
 from streamer.batching import Batcher
 from streamer.ensemble import Ensemble, Panel
 from streamer.event import Absence, Transcript
@@ -45,6 +48,7 @@ async def recognise(
 
 
 Input = FaceWindow | VoiceWindow | TextWindow
+Sequences = Mapping[Modality, npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +58,8 @@ class Examined:
     opinion: Opinion
     quality: Quality
     clues: Sequence[Clue]
+    sequence: npt.NDArray[np.float32]
+    """(n, D), as of the engine's answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +74,11 @@ class _Ask:
         self,
         call: Callable[[Ensemble], Awaitable[Recognised]],
         ensemble: Ensemble,
-        kinds: Collection[Modality],
+        inputs: Collection[Modality],
     ) -> Recognised:
         """Have a window with these modalities judged by an ensemble, or by whoever takes its place
         when it fails."""
+        kinds: set[Kind] = {*inputs, "multilabel"}
         while True:
             try:
                 recognised = await call(ensemble)
@@ -81,11 +88,12 @@ class _Ask:
                     raise
                 ensemble = instead
             else:
-                self.panel.judged(ensemble, recognised.opinions)
+                several: set[Kind] = {"multilabel"} if recognised.emotions else set()
+                self.panel.judged(ensemble, {*recognised.opinions, *several})
                 return recognised
 
     async def window(self, window: Window, ensemble: Ensemble) -> Recognised:
-        """Judge face and voice."""
+        """Judge face and voice, and what they show together."""
         inputs = _inputs(window)
         together = {
             kind: self._together(self.batcher, engine, inputs[kind])
@@ -93,7 +101,7 @@ class _Ask:
             if self.batcher and kind in inputs and engine.runtime.batches
         }
         known = dict(zip(together, await asyncio.gather(*together.values()), strict=True))
-        return await self.worker.run(judge, window, ensemble, known)
+        return await self._emotions(await self.worker.run(judge, window, ensemble, known))
 
     async def _together(self, batcher: Batcher, engine: Engine, given: Input) -> Examined:
         """Examine what an engine is given, in calls that it shares with other cameras."""
@@ -116,12 +124,30 @@ class _Ask:
             examined = await self._together(self.batcher, engine, text)
         else:
             examined = await self.worker.run(_examine, text, engine)
-        return replace(
+        each = replace(
             each,
             opinions={**each.opinions, "text": examined.opinion},
             quality={**each.quality, "text": examined.quality},
             clues=(*each.clues, *examined.clues),
+            sequences=_sequences({"text": examined}, ensemble, each.sequences),
         )
+        return await self._emotions(each)
+
+    async def _emotions(self, each: Recognised) -> Recognised:
+        """Ask the multilabel engine, if there is one; should it fail the window goes without."""
+        engine = each.ensemble.multilabel
+        if engine is None or not each.sequences:
+            return each
+        window = SequenceWindow(each.sequences)
+        try:
+            if self.batcher and engine.runtime.batches:
+                return replace(each, emotions=await self.batcher.judge(engine, window))
+            (emotions,) = await self.worker.run(engine.answers, [window])
+        except Exception as error:
+            if not self.panel.spares(each.ensemble, error):
+                raise
+            return replace(each, emotions=None)
+        return replace(each, emotions=emotions)
 
 
 def judge(
@@ -147,7 +173,17 @@ def judge(
         "update" if window.said else "final",
         quality={kind: each.quality for kind, each in found.items()},
         clues=tuple(clue for each in found.values() for clue in each.clues),
+        sequences=_sequences(found, ensemble),
     )
+
+
+def _sequences(
+    found: Mapping[Modality, Examined], ensemble: Ensemble, others: Sequences = MappingProxyType({})
+) -> Sequences:
+    """Keep what is to be asked about; nothing where nobody is."""
+    if ensemble.multilabel is None:
+        return {}
+    return {**others, **{kind: each.sequence for kind, each in found.items()}}
 
 
 def _examine(given: Input, engine: Engine) -> Examined:
@@ -156,7 +192,8 @@ def _examine(given: Input, engine: Engine) -> Examined:
 
 
 def _examined(given: Input, answer: Answer, parts: Sequence[Opinion]) -> Examined:
-    return Examined(answer.opinion, measure(given), examine.of(given, answer, parts))
+    clues = examine.of(given, answer, parts)
+    return Examined(answer.opinion, measure(given), clues, answer.sequence)
 
 
 def _inputs(window: Window) -> dict[Modality, FaceWindow | VoiceWindow]:

@@ -128,7 +128,7 @@ def describe(judging: Judging, broker: str | None) -> None:
     config, ensemble = judging.config, judging.panel.sitting
     for camera in config.cameras:
         log.info(f"camera {camera.name}", at=camera.address.shown)
-    for kind, engine in ensemble.engines.items():
+    for kind, engine in ensemble.everyone.items():
         name, licence = engine.manifest.name, engine.manifest.licence
         log.info(f"engine {kind}", name=name, hash=engine.hash, licence=licence)
         log.info(f"engine {kind} runs on {engine.choice}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import AfterValidator, Field, NonNegativeInt
 
-from engines.manifest import Modality
+from engines.manifest import Kind
 from streamer.connection import State
 from streamer.ensemble import Ensemble
 from streamer.event import Part, WindowKind
@@ -45,7 +45,7 @@ class NodeInfo(Part):
     """Of Credence."""
     started: datetime
     cameras: tuple[str, ...]
-    engines: dict[Modality, EngineInfo]
+    engines: dict[Kind, EngineInfo]
     policy: PolicyInfo
     transcriber: str | None
     """The hash of the Whisper model that listens; null without one."""
@@ -65,10 +65,10 @@ class NodeInfo(Part):
         )
 
 
-def _engines(ensemble: Ensemble) -> dict[Modality, EngineInfo]:
+def _engines(ensemble: Ensemble) -> dict[Kind, EngineInfo]:
     return {
         kind: EngineInfo(name=one.manifest.name, hash=one.hash, runs_on=one.runtime.name)
-        for kind, one in ensemble.engines.items()
+        for kind, one in ensemble.everyone.items()
     }
 
 

@@ -5,18 +5,27 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self, overload
 
 import structlog
 from pydantic import AfterValidator
 
 from engines.engine import Engine, open_engine
 from engines.errors import CredenceError
-from engines.manifest import Modality
+from engines.manifest import Kind, Modality
+from engines.multilabel import MultilabelEngine, MultilabelMismatchError
 from engines.verdict import MODALITIES, PolicyMismatchError
 from engines.verify import verify
 from streamer import addresses
-from streamer.ensemble import Ensemble, Panel, Trial, folder_of, open_on, with_policy
+from streamer.ensemble import (
+    AnyEngine,
+    Ensemble,
+    Panel,
+    Trial,
+    folder_of,
+    open_on,
+    with_policy,
+)
 from streamer.wire import Wire
 from streamer.worker import Worker
 
@@ -44,6 +53,7 @@ class Wanted(Wire):
     voice: Choice | None = None
     text: Choice | None = None
     policy: Choice | None = None
+    multilabel: Choice | None = None
 
     def choices(self) -> dict[str, str]:
         """Return what is not to stay as it is."""
@@ -67,7 +77,7 @@ class Wanted(Wire):
 class Sitting(Wire):
     """Who judges, by their hashes, as in every event."""
 
-    engines: dict[Modality, str]
+    engines: dict[Kind, str]
     policy: str
 
     @classmethod
@@ -166,7 +176,8 @@ def opened(before: Ensemble, wanted: Wanted, device: str | None = None) -> Ensem
     """Return the ensemble with what is wanted, checked and opened on a device. Blocks.
 
     Raises a CredenceError where a bundle is damaged, of another kind or built for other
-    preprocessing, does not compute its reference, or where no policy was fitted with the engines.
+    preprocessing, does not compute its reference, or where the policy was not fitted, or the
+    multilabel engine not trained, with the engines.
     """
     choices = wanted.choices()
     engines = {
@@ -175,15 +186,30 @@ def opened(before: Ensemble, wanted: Wanted, device: str | None = None) -> Ensem
         if (engine := _checked(kind, choices.get(kind), before.engines.get(kind)))
     }
     ensemble = _decided(engines, choices.get("policy"), before)
+    several = _checked("multilabel", choices.get("multilabel"), before.multilabel)
+    if several:
+        _fits(several, engines, by_choice="multilabel" in choices)
+        ensemble = replace(ensemble, multilabel=several)
     if device is None:
         return ensemble
     # Last, as a plan may have to be built.
-    old = before.engines.values()
-    on_device = {k: e if e in old else _moved(e, device) for k, e in engines.items()}
-    return replace(ensemble, engines=on_device)
+    old = before.everyone.values()
+    return replace(
+        ensemble,
+        engines={k: e if e in old else _moved(e, device) for k, e in engines.items()},
+        multilabel=_moved(several, device) if several and several not in old else several,
+    )
 
 
-def _checked(kind: Modality, choice: str | None, old: Engine | None) -> Engine | None:
+@overload
+def _checked(
+    kind: Literal["multilabel"], choice: str | None, old: MultilabelEngine | None
+) -> MultilabelEngine | None: ...
+@overload
+def _checked(kind: Modality, choice: str | None, old: Engine | None) -> Engine | None: ...
+def _checked(
+    kind: Kind, choice: str | None, old: Engine | MultilabelEngine | None
+) -> Engine | MultilabelEngine | None:
     """Open an engine on the portable runtime, whose reference it is."""
     if choice is None:
         return old
@@ -196,11 +222,24 @@ def _checked(kind: Modality, choice: str | None, old: Engine | None) -> Engine |
     return engine
 
 
-def _moved(engine: Engine, device: str) -> Engine:
+def _moved(engine: AnyEngine, device: str) -> AnyEngine:
     moved = open_on(device, engine.path, engine.manifest.kind)
     if moved.hash != engine.hash:  # building takes a while, and the policy is for what was checked
         raise SwapRefusedError(f"{engine.path.name} was changed meanwhile; ask again")
     return moved
+
+
+def _fits(
+    several: MultilabelEngine, engines: Mapping[Modality, Engine], *, by_choice: bool
+) -> None:
+    try:
+        several.check_encoders({kind: engine.hash for kind, engine in engines.items()})
+    except MultilabelMismatchError as error:
+        which = several.path.name if by_choice else "the multilabel engine that runs"
+        raise SwapRefusedError(
+            f"{which} {_knows(error, 'trained on')};"
+            " also give a multilabel engine trained on it, or none to go without"
+        ) from error
 
 
 def _decided(engines: Mapping[Modality, Engine], policy: str | None, before: Ensemble) -> Ensemble:
@@ -211,12 +250,16 @@ def _decided(engines: Mapping[Modality, Engine], policy: str | None, before: Ens
         return with_policy(engines, path)
     except PolicyMismatchError as error:
         which = "the policy that runs" if policy is None else error.path.name
-        knows = f"was fitted with {error.kind} engine {error.expected}, not {error.found}"
-        if error.expected == "none":
-            knows = f"knows no {error.kind} engine"
         raise SwapRefusedError(
-            f"{which} {knows}; also give a policy fitted with it, or none to trust nothing"
+            f"{which} {_knows(error, 'fitted with')};"
+            " also give a policy fitted with it, or none to trust nothing"
         ) from error
+
+
+def _knows(error: PolicyMismatchError | MultilabelMismatchError, verb: str) -> str:
+    if error.expected == "none":
+        return f"knows no {error.kind} engine"
+    return f"was {verb} {error.kind} engine {error.expected}, not {error.found}"
 
 
 def _plain(error: Exception) -> str:

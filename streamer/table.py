@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from streamer.event import EmotionEvent
-from streamer.looks import JUDGED, because, judged
+from streamer.looks import JUDGED, because, judged, several
 from streamer.screen import Screen
 
 _STATUS_CELLS: Final = 40
@@ -51,9 +51,12 @@ class CameraTable(Screen):
         table.add_column("camera", overflow="fold")  # gives way where there is little room
         for heading in ("status", "UTC", *JUDGED):
             table.add_column(heading, no_wrap=True)
-        for (node, camera), row in sorted(self._rows.items()):
-            name = Text(f"{node}/{camera}")
-            table.add_row(name, self._status(node, row), *self._judged(row.event))
+        rows = sorted(self._rows.items())
+        if shows := any(row.event and several(row.event.data) for _, row in rows):
+            table.add_column("shows", no_wrap=True)
+        for (node, camera), row in rows:
+            name, cells = Text(f"{node}/{camera}"), self._judged(row.event)
+            table.add_row(name, self._status(node, row), *(cells if shows else cells[:-1]))
         return Group(table, *self._reasons())
 
     def _reasons(self) -> Iterator[Text]:
@@ -80,4 +83,5 @@ class CameraTable(Screen):
         return [
             Text(f"{event.time:%H:%M:%S}"),
             *judged(event.data, wide=wide, ascii_only=self.ascii_only),
+            Text("\n".join(several(event.data))),
         ]

@@ -5,14 +5,14 @@ import re
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from docs import make
 from engines.engine import BUNDLES
 from engines.labels import EMOTIONS
 from engines.quality import MEASURES
 from engines.verdict import open_policy, read_off
-from streamer.event import EmotionEvent
+from streamer.event import EmotionEvent, SeveralEmotions
 from streamer.explanation import ExplanationEvent
 from streamer.history import COLUMNS
 from streamer.metrics import Metrics
@@ -43,6 +43,14 @@ def test_example_event_is_one() -> None:
     assert data.threshold == policy.thresholds[present]
 
 
+def test_example_of_several_emotions_is_one() -> None:
+    text = (DOCS / "multilabel.md").read_text(encoding="utf-8").partition("## In events")[2]
+    example = text.partition("```json\n")[2].partition("```")[0]
+    found = TypeAdapter(tuple[SeveralEmotions, ...]).validate_json(example.partition(":")[2])
+    assert {each.label for each in found} == set(EMOTIONS)
+    assert list(found) == sorted(found, key=lambda each: -each.probability)
+
+
 def test_events_say_what_every_measure_means() -> None:
     text = (DOCS / "events.md").read_text(encoding="utf-8")
     for measures in MEASURES.values():
@@ -54,6 +62,7 @@ def test_operations_say_what_every_metric_means() -> None:
     metrics.follow(lambda: True, lambda: 0, lambda: {"size": 0})
     metrics.follow_store(lambda: {"size": 0})
     metrics.engine.labels("face")
+    metrics.follow_engines(lambda: {"multilabel": 0})
     metrics.follow_model(lambda: {("door", "accepted"): 0})
     counted = {
         _counted(sample.name): tuple(sorted(sample.labels.keys() - {"le"}))

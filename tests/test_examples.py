@@ -4,6 +4,8 @@ import asyncio
 import sys
 from pathlib import Path
 
+import pytest
+
 from streamer.sinks.mqtt import MqttSink
 from tests.streamer.broker import Mosquitto, free_port, running
 from tests.streamer.events import event_of
@@ -40,6 +42,13 @@ async def test_subscribe_says_that_nobody_is_there() -> None:
     assert example.returncode == 1
     assert b"refused; is a broker running there" in complaints
     assert b"Traceback" not in complaints
+
+
+@pytest.mark.parametrize("url", ["foo", "localhost:1883", "http://localhost", "mqtt://"])
+async def test_subscribe_says_what_is_no_broker_address(url: str) -> None:
+    printed, complaints = await (await _start(url)).communicate()
+    said = b"give the broker as mqtt://[user:password@]host[:port], or mqtts://\n"
+    assert (printed, complaints) == (b"", said)
 
 
 async def _start(*arguments: str) -> asyncio.subprocess.Process:

@@ -7,6 +7,7 @@ import pytest
 from tests.chaos import cameras
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(150)
 def test_cameras_that_fail_say_so_and_come_back_and_disturb_no_other(tmp_path: Path) -> None:
     rows = list(cameras.rows(tmp_path, 0, cameras.QUICK))

@@ -1,5 +1,6 @@
 """Bundles with networks of a few weights, for what does not depend on how good they are."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -53,11 +54,17 @@ def write_bundle(folder: Path, **changes: object) -> Path:
     return folder
 
 
-def write_multilabel(folder: Path, *, bias: float = 0.0, **changes: object) -> Path:
+def write_multilabel(
+    folder: Path,
+    *,
+    parts: Mapping[Modality, Part] = PARTS,
+    bias: float = 0.0,
+    **changes: object,
+) -> Path:
     """Write a multilabel engine that maps what it is given to a score an emotion, plus ``bias``: of
     the probability the logit, of the spread the logarithm."""
     random = np.random.default_rng(0)
-    rows, width = packed_shape(PARTS)
+    rows, width = packed_shape(parts)
     weights = {
         "to_embedding": random.normal(0, 0.1, (rows * width, 4)),
         "to_score": random.normal(0, 1.0, (4, len(EMOTIONS))),
@@ -73,7 +80,7 @@ def write_multilabel(folder: Path, *, bias: float = 0.0, **changes: object) -> P
     ]
     inputs = np.zeros((5, rows, width), np.float32)
     start = 0
-    for part in PARTS.values():
+    for part in parts.values():
         here = np.s_[:, start : start + part.length // 2, : part.width]
         inputs[here] = random.normal(size=inputs[here].shape)
         start += part.length
@@ -83,7 +90,7 @@ def write_multilabel(folder: Path, *, bias: float = 0.0, **changes: object) -> P
         "kind": "multilabel",
         "preprocessing": "sequence-1",
         "engines": ENCODERS,
-        "parts": PARTS,
+        "parts": parts,
         "thresholds": (0.5,) * len(EMOTIONS),
         "experimental": True,
     }

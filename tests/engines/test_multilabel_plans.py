@@ -6,16 +6,19 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from engines.build import build
 from engines.engine import engine_manifest, open_engine
 from engines.errors import CredenceError
 from engines.job import Job, Precision
-from engines.manifest import MultilabelManifest
+from engines.manifest import MODEL, MultilabelManifest
 from engines.parity import INPUTS, TOLERANCE, Parity, apart, compare, inputs_for, reference_of
+from engines.precision import rewritten
 from engines.runtime import LABELLED, Batch, Outputs
 from engines.runtime.guarded import Guarded
+from engines.runtime.onnx import OnnxCpu
 from engines.verdict import UNCERTIFIED
 from tests.engines.bundle import PARTS, write_multilabel
 
@@ -151,6 +154,20 @@ def test_torch_gives_its_outputs_by_name(precision: Precision, tmp_path: Path) -
     found = cuda.load(job)(rows.numpy())
     assert apart(found, made) < TOLERANCE[precision]
     assert found["embedding"].shape == (5, 4)
+
+
+def test_half_precision_ends_at_the_embedding(bundle: Path, tmp_path: Path) -> None:
+    job = Job(bundle, (None, 18, 5), "fp16", 4, None, tmp_path, given=LABELLED)
+    (tmp_path / MODEL).write_bytes(rewritten(job))
+    half, single = (OnnxCpu(at / MODEL, job.shape, job.given) for at in (tmp_path, bundle))
+    inputs = inputs_for(reference_of(bundle).inputs, parts=PARTS)[:100]
+    assert 0 < apart(half(inputs), single(inputs)) < TOLERANCE["fp16"]
+    halves = {
+        str(w.name)
+        for w in onnx.load(tmp_path / MODEL).graph.initializer
+        if w.data_type == onnx.TensorProto.FLOAT16
+    }
+    assert halves == {"to_embedding_half"}
 
 
 def test_a_fast_runtime_that_gives_nonsense_is_given_up(bundle: Path) -> None:

@@ -9,7 +9,20 @@ import onnxruntime
 from onnx import helper
 
 from engines.engine import BUNDLES
-from engines.manifest import MODEL, REFERENCE, PolicyManifest, read_manifest, sha256, write_manifest
+from engines.manifest import (
+    MODEL,
+    REFERENCE,
+    Modality,
+    Part,
+    PolicyManifest,
+    read_manifest,
+    sha256,
+    write_manifest,
+)
+from tests.engines.bundle import write_multilabel
+
+PARTS: dict[Modality, Part] = {"face": Part(8, 160), "voice": Part(24, 128), "text": Part(8, 192)}
+"""What a network sees of the sequences that the shipped engines give."""
 
 
 def variant(folder: Path, kind: str, **changes: object) -> str:
@@ -25,6 +38,16 @@ def policy_for(folder: Path, **engines: str) -> str:
     manifest, _ = read_manifest(BUNDLES / "policy")
     assert isinstance(manifest, PolicyManifest)
     return variant(folder, "policy", engines=dict(manifest.engines) | engines)
+
+
+def multilabel_for(folder: Path, **engines: str) -> str:
+    """Write a multilabel engine as if trained on the shipped engines, and others; return its hash.
+
+    Its answers are noise, though always the same.
+    """
+    trained_on = {kind: read_manifest(BUNDLES / kind)[1] for kind in PARTS} | engines
+    write_multilabel(folder, parts=PARTS, engines=trained_on)
+    return read_manifest(folder)[1]
 
 
 def deceptive(folder: Path, kind: str) -> Path:

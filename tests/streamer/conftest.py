@@ -2,6 +2,7 @@
 
 import inspect
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +40,14 @@ def guarded_loop(request: pytest.FixtureRequest) -> Iterator[None]:
 def state_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the spools of nodes that a test starts out of the user's folder."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+@pytest.fixture(autouse=True)
+def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A runtime folder of this test's own, whose name is short enough for a socket."""
+    with tempfile.TemporaryDirectory(prefix="c") as name:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", name)
+        yield Path(name)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,18 @@ from engines.verdict import Reason
 from streamer.event import EmotionData, EmotionEvent, ModalityOpinion, WindowSpan
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+SOON = {"longest_s": 1.0, "ambient_every_s": 0.5, "ambient_shortest_s": 0.1}
+"""Settings of `windows`, for tests that wait for a camera's events."""
+
+SEVERAL = [
+    {"label": "happiness", "probability": 0.81, "spread": 0.2, "shown": True},
+    {"label": "surprise", "probability": 0.47, "spread": 0.3, "shown": True},
+    *(
+        {"label": label, "probability": 0.1, "spread": 0.2, "shown": False}
+        for label in EMOTIONS
+        if label not in ("happiness", "surprise")
+    ),
+]
 
 
 def event_of(camera: str = "door", n: int = 0, **data: object) -> EmotionEvent:

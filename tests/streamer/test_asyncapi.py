@@ -21,9 +21,7 @@ from streamer.topics import TOPICS
 from tests.media import SMALL_WHISPER
 from tests.rtsp import RtspServer
 from tests.streamer.chat import MODEL, ChatServer, as_measured, serving
-from tests.streamer.test_swap_live import credence, environment
-
-__all__ = ["environment"]
+from tests.streamer.test_run import credence
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT: dict[str, Any] = yaml.safe_load((ROOT / "docs/asyncapi.yaml").read_text())
@@ -126,10 +124,8 @@ class Described:
 
 
 @asynccontextmanager
-async def running_node(
-    environment: dict[str, str], config: Path
-) -> AsyncIterator["subprocess.Popen[str]"]:
-    process = await asyncio.to_thread(credence, environment, "run", config)
+async def running_node(config: Path) -> AsyncIterator["subprocess.Popen[str]"]:
+    process = await asyncio.to_thread(credence, "run", config)
     try:
         yield process
     finally:
@@ -148,7 +144,6 @@ async def test_every_message_is_as_described(
     servers: list[RtspServer],
     chat: ChatServer,
     broker: Broker,
-    environment: dict[str, str],
     tmp_path: Path,
 ) -> None:
     discovery = f"{broker.prefix}-ha"
@@ -172,7 +167,7 @@ async def test_every_message_is_as_described(
     as_published = SubscribeOptions(qos=1, retainAsPublished=True)
     async with (
         aiomqtt.Client(broker.host, broker.port, protocol=aiomqtt.ProtocolVersion.V5) as client,
-        running_node(environment, config) as node,
+        running_node(config) as node,
     ):
         for topics in (broker.prefix, discovery):
             await client.subscribe(f"{topics}/#", options=as_published)

@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from streamer.broker import Broker
-from streamer.config import Camera, Config, Engines, Faces, Transcript
+from streamer.config import Camera, Config, Engines, Faces, Transcript, Windows
 from streamer.live import Live
 from streamer.node import open_node
 from streamer.picture import PictureWatch
@@ -20,6 +20,7 @@ from streamer.sinks.mqtt import MqttSink
 from tests.media import AS_CAMERAS_DO, write_media
 from tests.rtsp import RtspServer
 from tests.streamer.broker import free_port, listening
+from tests.streamer.events import SOON
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -68,6 +69,7 @@ async def node_of(
         node="attic",
         cameras=tuple(Camera(name=name, url=SecretStr(url)) for name, url in cameras.items()),
         faces=Faces(model="haar"),
+        windows=Windows(**SOON),
         engines=Engines(voice="none", text="none", policy="none"),
         transcript=transcript or Transcript(),
     )

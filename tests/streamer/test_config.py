@@ -9,7 +9,17 @@ import yaml
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from engines.errors import CredenceError
-from streamer.config import Camera, Config, LanguageModel, Mqtt, Vad, Windows, load
+from streamer.config import (
+    Camera,
+    Config,
+    ConfigError,
+    LanguageModel,
+    Mqtt,
+    Recognition,
+    Vad,
+    Windows,
+    load,
+)
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "hunter2-opensesame"
@@ -224,6 +234,13 @@ def test_replay_example_spells_out_the_defaults() -> None:
     for key in Config.model_fields.keys() - apart:
         section: BaseModel = getattr(Config(), key)
         assert written[key] == section.model_dump()
+
+
+def test_an_engine_for_several_emotions_is_shipped_or_a_path() -> None:
+    assert loaded("engines: {multilabel: several}").engines.multilabel.endswith("/several")
+    assert loaded("recognition:\n  #multilabel: true").recognition == Recognition()
+    with pytest.raises(ConfigError, match=r"recognition\.multilabel: must be true or false"):
+        load(None, ["recognition.multilabel=several"])
 
 
 def test_replay_example_spells_out_a_language_model() -> None:

@@ -5,8 +5,7 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -25,14 +24,6 @@ from streamer.control import (
 )
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(autouse=True)
-def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A runtime folder of this test's own, whose name is short enough for a socket."""
-    with tempfile.TemporaryDirectory(prefix="c") as name:
-        monkeypatch.setenv("XDG_RUNTIME_DIR", name)
-        yield Path(name)
 
 
 async def shout(line: bytes) -> bytes:
@@ -102,14 +93,14 @@ async def test_a_dead_nodes_socket_is_replaced(runtime: Path) -> None:
 async def test_root_commands_a_service_of_another_user(
     runtime: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with listening("attic"):
+    async with listening("lone"):
         await asyncio.to_thread(
             runtime.chmod, 0o755
         )  # what root does not own is passed over in the same way
-        assert await asyncio.to_thread(ask, b"hello", "attic") == b"HELLO\n"
+        assert await asyncio.to_thread(ask, b"hello", "lone") == b"HELLO\n"
         monkeypatch.setattr("os.getuid", lambda: 1000)
         with pytest.raises(NoNodeError):
-            await asyncio.to_thread(ask, b"hello", "attic")
+            await asyncio.to_thread(ask, b"hello", "lone")
 
 
 async def test_a_runtime_folder_that_is_made_is_this_users_alone(

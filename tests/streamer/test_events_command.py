@@ -29,7 +29,7 @@ from streamer.sinks.store_file import Keep, StoreError, StoreFile
 from streamer.stored import Wanted, stored
 from streamer.times import moment
 from tests.streamer.conftest import MakeEvent
-from tests.streamer.events import BEGAN, event_of
+from tests.streamer.events import BEGAN, SOON, event_of
 from tests.streamer.test_replay import ROOT, credence
 from tests.streamer.test_store import wait_until
 
@@ -91,7 +91,9 @@ def test_run_stores_what_cameras_send(clip: Path, tmp_path: Path) -> None:
     config, path = tmp_path / "c.yaml", tmp_path / "kept.sqlite3"
     camera = {"name": "hall", "url": str(clip)}
     written = {"store": {"path": "kept.sqlite3"}, "metrics": {"port": 0}, "cameras": [camera]}
-    config.write_text(json.dumps({"node": "lab", "faces": {"model": "haar"}, **written}))
+    config.write_text(
+        json.dumps({"node": "lab", "faces": {"model": "haar"}, "windows": SOON, **written})
+    )
     checked = credence("check", config)
     assert checked.stdout.splitlines()[-1].endswith("kept.sqlite3: events can be kept there")
     assert not path.exists()

@@ -89,10 +89,10 @@ def test_a_replay_explains_every_final_event(clip: Path, chat: ChatServer) -> No
 
 
 @pytest.mark.timeout(60)
-def test_a_replay_is_the_same_where_nobody_answers(clip: Path) -> None:
+def test_a_replay_is_the_same_where_nobody_answers(short_clip: Path) -> None:
     to = f"language_model={{url: 'http://127.0.0.1:{free_port()}/v1', model: {MODEL}}}"
-    without = credence("replay", clip, "--set", "faces.model=haar")
-    done = credence("replay", clip, "--set", "faces.model=haar", "--set", to)
+    without = credence("replay", short_clip, "--set", "faces.model=haar")
+    done = credence("replay", short_clip, "--set", "faces.model=haar", "--set", to)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("nobody answers there") == 1
     finals, later = told(done.stdout)
@@ -116,10 +116,10 @@ def test_words_are_sent_only_where_they_are_published(chat: ChatServer, publish:
 
 
 @pytest.mark.timeout(60)
-async def test_a_node_counts_what_comes_of_asking(clip: Path, chat: ChatServer) -> None:
+async def test_a_node_counts_what_comes_of_asking(short_clip: Path, chat: ChatServer) -> None:
     replies = iter([Reply(status=500)])
     chat.answer = lambda body: next(replies, None) or as_measured(body)
-    node, events = await node_of(door=str(clip)), Events()
+    node, events = await node_of(door=str(short_clip)), Events()
     node.narrator = await asyncio.to_thread(narrator, chat.url)
     page = generate_latest(node.metrics._registry).decode()
     assert "credence_explanations_total{" not in page

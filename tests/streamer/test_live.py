@@ -333,68 +333,6 @@ def test_read_stops_when_told(serve: MakeServer) -> None:
     assert len(list(media)) <= 2
 
 
-def picture(at_s: float, value: int) -> VideoFrame:
-    grey = np.full((4, 6), value, np.uint8)
-    return VideoFrame(at_s, grey, np.repeat(grey[:, :, None], 3, axis=2))
-
-
-def said_of(values: list[int]) -> list[tuple[int, str]]:
-    watch = PictureWatch(black_after_s=3, frozen_after_s=5)
-    found = [(at, watch.look(picture(at, value))) for at, value in enumerate(values)]
-    return [(at, notice.sentence.split(";")[0]) for at, notice in found if notice]
-
-
-def test_watch_says_that_a_picture_is_black_and_when_it_is_not() -> None:
-    assert said_of([9, 0, 1, 0, 0, 1, 0, 9, 0, 0, 0, 0]) == [
-        (4, "the picture is black"),
-        (7, ""),
-        (11, "the picture is black"),
-    ]
-
-
-def test_watch_says_once_that_a_picture_is_frozen() -> None:
-    assert said_of([9] * 5 + [10] * 9) == [(11, "the picture does not change any more")]
-
-
-def test_watch_is_quiet_about_a_picture_that_moves() -> None:
-    assert said_of([50, 51] * 20) == []
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("rtsp://u:p@h:554/user=u_password=p?p=p", "rtsp://h:554"),
-        ("http://h/x?password=p", "http://h"),
-        ("webcam:0", "/dev/video0"),
-        ("webcam:/dev/video2", "/dev/video2"),
-        ("lavfi:sine", "lavfi"),
-        ("talk.mp4", "talk.mp4"),
-    ],
-)
-def test_address_is_shown_without_secrets(url: str, shown: str) -> None:
-    address = Address.parse(url)
-    assert address.shown == shown
-    assert "p@" not in repr(address)
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "ftp://u:p@h/x",
-        "rtsp:/u:p@h/x",
-        " rtsp:u:p@h",
-        "webcam:",
-        "webcam:front",
-        "lavfi:",
-        "rtsp://",
-    ],
-)
-def test_address_refuses(url: str) -> None:
-    with pytest.raises(ValueError, match=r"^must ") as caught:
-        Address.parse(url)
-    assert "p@" not in str(caught.value)
-
-
 def test_a_packet_that_ffmpeg_hands_out_after_the_time_limit_ends_no_stall(
     serve: MakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,6 +31,7 @@ ENDS_S = 12.0
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed"),
+    pytest.mark.alone,
     pytest.mark.timeout(90),
 ]
 

@@ -111,10 +111,11 @@ def test_fetch_without_a_network_says_so() -> None:
 
 
 def test_list_shows_every_model_and_where_it_lies(hub: str) -> None:
-    models.fetch(WHISPER, base=hub)
+    place = models.fetch(WHISPER, base=hub)
     shown = CliRunner().invoke(app, ["list"]).output
     for name in models.MODELS:
         assert name in shown
+    assert shown.endswith(f"\n{WHISPER.name}: {place}\n")
     assert shown.count("not fetched") == len(models.MODELS) - 1
 
 

@@ -166,7 +166,7 @@ def talk(path: Path) -> Path:
 
 @pytest.mark.timeout(60)
 @pytest.mark.skipif(not TAKES.is_dir(), reason=f"no RAVDESS in {DATA}; set CREDENCE_DATA")
-@pytest.mark.parametrize("publish", [True, False])
+@pytest.mark.parametrize("publish", [pytest.param(True, marks=pytest.mark.alone), False])
 async def test_a_camera_says_what_is_said(broker: Broker, tmp_path: Path, publish: bool) -> None:
     path = talk(tmp_path / "talk.wav")
     config = Config(

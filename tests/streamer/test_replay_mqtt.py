@@ -32,7 +32,7 @@ def first_line(process: "subprocess.Popen[str]") -> str:
 
 @pytest.mark.timeout(60)
 def test_replay_is_seen_by_every_subscriber(
-    shared_mosquitto: Mosquitto, clip: Path, tmp_path: Path
+    shared_mosquitto: Mosquitto, short_clip: Path, tmp_path: Path
 ) -> None:
     need("mosquitto_sub")
     port = str(shared_mosquitto.port)
@@ -58,7 +58,7 @@ def test_replay_is_seen_by_every_subscriber(
         assert watcher.stderr is not None
         while "camera before/astronaut is online" not in watcher.stderr.readline():
             pass
-        command = [sys.executable, "-m", "streamer.cli", "replay", clip, "--mqtt", url]
+        command = [sys.executable, "-m", "streamer.cli", "replay", short_clip, "--mqtt", url]
         out = tmp_path / "events.jsonl"
         done = subprocess.run(
             [*map(str, command), "--speed", "1", "--output", str(out)],
@@ -72,10 +72,16 @@ def test_replay_is_seen_by_every_subscriber(
         written = [json.loads(line) for line in out.read_text().splitlines()]
         assert "happiness" in first_line(subscriber)
         assert "astronaut" in first_line(watcher)
-        seen: dict[str, list[str]] = {}
-        while "offline" not in seen.get("status", []):
+        seen: dict[str, list[str]] = {"status": [], "event": [], "state": [""]}
+        last = written[-1]["data"]["window_id"]
+
+        def complete() -> bool:  # a status is not ordered with the events
+            told = "offline" in seen["status"] and last in seen["state"][-1]
+            return told and len(seen["event"]) >= len(written)
+
+        while not complete():
             of, _, payload = first_line(sub).rstrip("\n").partition(" ")
-            seen.setdefault(of.rpartition("/")[2], []).append(payload)
+            seen[of.rpartition("/")[2]].append(payload)
     assert [json.loads(payload) for payload in seen["event"]] == written
     assert seen["status"][0] == "online"
     assert json.loads(seen["state"][-1])["window_id"] == written[-1]["data"]["window_id"]

@@ -33,6 +33,7 @@ from tests.media import write_media
 from tests.rtsp import RtspServer
 from tests.streamer.broker import Attempts, Mosquitto, free_port, listening
 from tests.streamer.bundles import policy_for, variant
+from tests.streamer.events import SOON
 from tests.streamer.pages import get, scrape
 from tests.streamer.test_node import Events, node_of
 
@@ -78,6 +79,7 @@ async def test_a_process_tells_how_its_camera_is_doing(
     settings = {
         "node": "attic",
         "faces": {"model": "haar"},
+        "windows": SOON,
         "transcript": {"model": "none"},
         "cameras": [{"name": "door", "url": server.with_login("admin", "s3cret")}],
         "mqtt": {"url": f"mqtt://{broker.address}", "topic_prefix": broker.prefix},

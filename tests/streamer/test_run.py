@@ -20,6 +20,7 @@ from streamer.event import EmotionEvent
 from tests.media import CLIPS, needs_data, write_media
 from tests.rtsp import RtspServer
 from tests.streamer.broker import Mosquitto, free_port, listening, need
+from tests.streamer.events import SOON
 from tests.streamer.test_replay_mqtt import started
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +36,7 @@ def configured(folder: Path, cameras: dict[str, str], mqtt: str = "", prefix: st
     config: dict[str, Any] = {
         "node": "attic",
         "faces": {"model": "haar"},
+        "windows": SOON,
         "cameras": [{"name": name, "url": url} for name, url in cameras.items()],
     }
     if mqtt:
@@ -44,6 +46,7 @@ def configured(folder: Path, cameras: dict[str, str], mqtt: str = "", prefix: st
     return path
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(60)
 async def test_run_publishes_and_ends_cleanly(
     servers: list[RtspServer], talk: Path, broker: Broker, tmp_path: Path

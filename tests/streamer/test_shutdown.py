@@ -17,7 +17,7 @@ from tests.rtsp import RtspServer
 from tests.streamer.broker import free_port
 from tests.streamer.test_run import configured, credence
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(60)]
 
 
 @pytest.fixture
@@ -34,6 +34,13 @@ def until(process: "subprocess.Popen[str]", words: str) -> None:
         assert line, f"it ended without saying {words!r}"
 
 
+def until_next_event(process: "subprocess.Popen[str]", out: Path) -> None:
+    before = out.stat().st_size
+    while out.stat().st_size == before:
+        assert process.poll() is None
+        time.sleep(0.05)
+
+
 def test_wedged_cameras_hold_up_neither_the_others_nor_the_end(
     servers: list[RtspServer], silent: str, tmp_path: Path
 ) -> None:
@@ -43,7 +50,7 @@ def test_wedged_cameras_hold_up_neither_the_others_nor_the_end(
     with credence("run", configured(tmp_path, cameras), "--output", out) as process:
         until(process, "camera frozen: online")
         frozen.stalled.set()
-        time.sleep(2)
+        until_next_event(process, out)
         process.send_signal(signal.SIGTERM)
         _, stderr = process.communicate(timeout=5)
     assert process.returncode == 0
@@ -62,10 +69,7 @@ def test_who_reads_the_log_may_go(servers: list[RtspServer], tmp_path: Path) -> 
         assert process.stderr is not None
         process.stderr.close()
         process.send_signal(signal.SIGHUP)  # what came of it goes to the log
-        before = out.stat().st_size
-        while out.stat().st_size == before:
-            assert process.poll() is None
-            time.sleep(0.05)
+        until_next_event(process, out)
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
 

@@ -25,7 +25,7 @@ from tests.media import AS_CAMERAS_DO, write_media
 from tests.rtsp import RtspServer
 from tests.streamer.broker import free_port
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(60)]
 PICTURE, SOUND = 0, 1
 
 

@@ -2,13 +2,9 @@
 
 import asyncio
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
-import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,26 +16,12 @@ from streamer.event import EmotionEvent
 from tests.rtsp import RtspServer
 from tests.streamer.broker import listening
 from tests.streamer.bundles import deceptive, policy_for, variant
-
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def environment() -> Iterator[dict[str, str]]:
-    """A runtime folder of this test's own, whose name is short enough for a socket."""
-    with tempfile.TemporaryDirectory(prefix="c") as name:
-        yield {**os.environ, "XDG_RUNTIME_DIR": name}
+from tests.streamer.test_run import credence
 
 
-def credence(environment: dict[str, str], *words: object) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "streamer.cli", *map(str, words)]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=ROOT, env=environment)
-
-
-def swapped(environment: dict[str, str], *words: object) -> tuple[int | None, str, str]:
+def swapped(*words: str | Path) -> tuple[int | None, str, str]:
     """Run `credence engines swap`; return its exit code and what it says."""
-    process = credence(environment, "engines", "swap", *words)
+    process = credence("engines", "swap", *words)
     out, err = process.communicate(timeout=40)
     return process.returncode, out, err
 
@@ -77,11 +59,11 @@ class Messages:
         return {event.subject: event.data.engines["face"] for event in self.events}
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(120)
 async def test_engines_are_swapped_between_windows_and_taken_back_when_they_fail(
     servers: list[RtspServer],
     broker: Broker,
-    environment: dict[str, str],
     tmp_path: Path,
     subtests: pytest.Subtests,
 ) -> None:
@@ -106,12 +88,12 @@ async def test_engines_are_swapped_between_windows_and_taken_back_when_they_fail
     await asyncio.to_thread(config.write_text, json.dumps(settings))
     topics = broker.topic("attic", "+", "event"), broker.topic("attic", "engines", "swapped")
     async with listening(broker, *topics, qos=1) as client:
-        node = await asyncio.to_thread(credence, environment, "run", config)
+        node = await asyncio.to_thread(credence, "run", config)
         published = Messages(client)
         await published.until(lambda: published.events)
         first = published.events[0].data
         new = "--face", tmp_path / "face-2", "--policy", tmp_path / "policy-2"
-        code, out, err = await asyncio.to_thread(swapped, environment, *new)
+        code, out, err = await asyncio.to_thread(swapped, *new)
         assert (code, err) == (0, "")
         assert f"now judge face {face}, voice {first.engines['voice']}" in out
         await published.until_outcome("swapped")
@@ -119,7 +101,7 @@ async def test_engines_are_swapped_between_windows_and_taken_back_when_they_fail
 
         # A new engine fails with its first window, so those before it judge that one, too.
         bad = "--face", tmp_path / "face-3", "--policy", "none"
-        code, out, err = await asyncio.to_thread(swapped, environment, *bad, "--node", "attic")
+        code, out, err = await asyncio.to_thread(swapped, *bad, "--node", "attic")
         await published.until_outcome("taken back")
         if code:  # else no window came while the command waited
             assert (code, out) == (2, "")

@@ -11,6 +11,7 @@ from streamer.looks import gauge
 from streamer.table import CameraTable
 from streamer.watch import Inbox
 from tests.streamer.conftest import MakeEvent
+from tests.streamer.events import SEVERAL
 from tests.streamer.test_watch import message
 
 
@@ -40,6 +41,21 @@ def test_each_camera_has_a_row_with_its_latest_event(
     expected = f"lab/door online 00:00:04 #1 happiness {bar} 90% trusted 0.20 0.05"
     assert door.split() == expected.split()
     assert yard.split() == ["lab/yard", "offline"]
+
+
+def test_emotions_that_are_shown_stand_beside_the_verdict(
+    table: CameraTable, make_event: MakeEvent
+) -> None:
+    inbox = Inbox("credence", table)
+    inbox.take(message("credence/lab/door/event", make_event(emotions=SEVERAL)))
+    inbox.take(message("credence/lab/yard/event", make_event("yard")))
+    head, door, more, yard = drawn(table)
+    assert head.split()[-1] == "shows"
+    assert door.split()[-2:] == ["happiness", "81%"]
+    assert more.split() == ["surprise", "47%"]
+    assert yard.split()[-1] == "0.05"
+    inbox.take(message("credence/lab/door/event", make_event(n=1, emotions=None)))
+    assert "shows" not in drawn(table)[0]
 
 
 def test_without_its_node_a_camera_counts_for_nothing(table: CameraTable) -> None:

@@ -17,7 +17,7 @@ from streamer.sinks.mqtt import MqttSink
 from streamer.watch import Inbox, Recent, watch
 from tests.streamer.broker import Mosquitto, running
 from tests.streamer.conftest import MakeEvent
-from tests.streamer.events import event_of
+from tests.streamer.events import SEVERAL, event_of
 
 
 class Stream(io.StringIO):
@@ -48,7 +48,9 @@ def quickly() -> Iterator[float]:
 async def test_events_are_shown_once_and_as_lines(broker: Broker, make_event: MakeEvent) -> None:
     out, notices = Stream(), Stream()
     sink = MqttSink(broker, "lab")
-    untrusted = make_event(n=1, trusted=False, reason="below_threshold", person=None)
+    untrusted = make_event(
+        n=1, trusted=False, reason="below_threshold", person=None, emotions=SEVERAL
+    )
     async with running(sink.run()), running(watch(broker, Lines(out, notices))):
         await sink.status("door", online=True)
         await _both(notices, "node lab is online", "camera lab/door is online")
@@ -61,8 +63,8 @@ async def test_events_are_shown_once_and_as_lines(broker: Broker, make_event: Ma
         "2026-01-01 00:00:02  lab/door           #1  speech            happiness █████████░  90%  "
         "trusted         u 0.20  conflict 0.05"
     )
-    assert second.split("happiness")[1] == (
-        " █████████░  90%  below threshold u 0.20  conflict 0.05"
+    assert second.split("happiness", 1)[1] == (
+        " █████████░  90%  below threshold u 0.20  conflict 0.05  shows happiness 81%, surprise 47%"
     )
     assert out.empty()
 

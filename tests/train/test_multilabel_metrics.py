@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn import metrics
@@ -12,6 +12,7 @@ pairs = st.tuples(st.integers(1, 8), st.integers(2, 7)).flatmap(
 )
 
 
+@settings(deadline=None, max_examples=50)
 @given(pairs)
 def test_every_figure_is_that_of_scikit_learn(sets: tuple[np.ndarray, np.ndarray]) -> None:
     truth, shown = sets

@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -81,6 +81,8 @@ class Parts:
     train: Sequences
     valid: Sequences
     test: Sequences
+    notes: tuple[str, ...] = field(default=(), kw_only=True)
+    """What was left out or is missing, for people."""
 
 
 def read_sequences(corpus: str, data: Path) -> Parts:

@@ -69,7 +69,13 @@ def train(
             save(state, run)
             progress.advance(bar)
     if state.epoch == recipe.optimise.epochs:
-        finish(run, _results(recipe, state, parts))
+        results = _results(recipe, state, parts)
+        finish(run, results)
+        for part, metrics in results.metrics.items():
+            said = ", ".join(f"{name} {value:.3f}" for name, value in metrics.items() if name != "n")
+            progress.console.print(
+                f"{part}, epoch {results.epoch}: {said}", highlight=False, soft_wrap=True
+            )
 
 
 def _check_labels(corpus: str, parts: Parts) -> None:

@@ -1,0 +1,205 @@
+"""Pickles that others wrote, of which nothing runs: arrays, lists, strings and numbers only.
+
+A pickle is a program. This machine knows the instructions that make data and those that NumPy
+writes for its arrays, each rebuilt by our own code; what asks for anything else is refused.
+"""
+
+import math
+import pickle
+import re
+from pathlib import Path
+from typing import Any, BinaryIO, ClassVar, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from train.data.samples import DataError
+
+Array = npt.NDArray[Any]
+
+_KINDS: Final = re.compile(r"[biu][1248]|f(2|4|8)|c(8|16)|[SU]\d{1,6}|O[48]?")
+"""Of arrays: truth values, numbers, strings, and lists of whatever else is admitted here."""
+
+
+class RefusedPickleError(DataError):
+    """A pickle that holds something else than data."""
+
+    def __init__(self, path: Path, found: str) -> None:
+        super().__init__(
+            path,
+            f"holds {found}, and only arrays, lists, dicts, strings and numbers are read;"
+            " nothing of it was run",
+        )
+        self.found = found
+
+
+def read_pickle(path: Path) -> object:
+    """Return what a pickle of any protocol, Python 2's too, holds.
+
+    That is: dict, list, tuple, set, frozenset, str, bytes, int, float, bool, None, NumPy arrays
+    and scalars. Arrays of protocols 0 to 4 lie in the memory that was read, and can be written.
+    Raises RefusedPickleError for anything else, DataError for what is no whole pickle.
+    """
+    try:
+        with path.open("rb") as file:
+            return _Machine(path, file).load()
+    except FileNotFoundError as error:
+        raise DataError(path, "is not there") from error
+    except OSError as error:
+        raise DataError(path, f"cannot be read ({error.strerror})") from error
+    except _RefusedError as error:
+        raise RefusedPickleError(path, str(error)) from error
+    except MemoryError as error:
+        raise DataError(path, "needs more memory than there is") from error
+    except Exception as error:  # the instructions are anyone's: they may stumble in any way
+        raise DataError(path, "is no pickle, or not the whole of one; get it again") from error
+
+
+class _RefusedError(Exception):
+    """Says what was found."""
+
+
+class _File:
+    """A file that never gives, nor makes room for, more than it holds."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file, self._left = file, size
+
+    def read(self, size: int) -> bytes:
+        if size > self._left:
+            raise EOFError
+        self._left -= size
+        return self._file.read(size)
+
+    def readline(self) -> bytes:
+        line = self._file.readline()
+        self._left -= len(line)
+        return line
+
+
+class _Kind:
+    """A dtype in the making: NumPy tells its byte order only afterwards."""
+
+    __slots__ = ("dtype",)
+
+    def __init__(self, name: object) -> None:
+        if not isinstance(name, str) or not _KINDS.fullmatch(name):
+            raise _RefusedError(f"an array of {name!r:.40}" if isinstance(name, str) else "a dtype")
+        self.dtype: np.dtype[Any] = np.dtype(name.rstrip("48") if name[0] == "O" else name)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, order, subarray, names, fields, *_ = state
+        if (subarray, names, fields) != (None, None, None) or order not in ("<", ">", "|", "="):
+            raise _RefusedError("an array of records")
+        self.dtype = self.dtype.newbyteorder(order)
+
+
+class _Array(np.ndarray[Any, Any]):
+    """An array in the making: NumPy tells its shape and its content only afterwards."""
+
+    def __setstate__(self, state: Any) -> None:
+        _, shape, kind, fortran, content = state
+        if isinstance(content, str):  # of Python 2
+            content = content.encode("latin1")
+        size = len(content) if kind.dtype.hasobject else len(content) / kind.dtype.itemsize
+        _check_shape(shape, size)
+        if isinstance(content, list) != kind.dtype.hasobject:
+            raise _RefusedError("an array whose content is of another kind than it says")
+        super().__setstate__((1, shape, kind.dtype, fortran, content))
+
+
+_NDARRAY: Final = object()
+"""What the name `numpy.ndarray` stands for: something that cannot be called."""
+
+
+def _array(subtype: object, shape: object, kind: object) -> Array:
+    if subtype is not _NDARRAY or shape != (0,):
+        raise _RefusedError("an array that is not made as NumPy makes them")
+    return _Array((0,))
+
+
+def _array_of_buffer(buffer: bytes, kind: _Kind, shape: tuple[int, ...], order: str) -> Array:
+    _check_shape(shape, len(buffer) / kind.dtype.itemsize)
+    return np.frombuffer(buffer, kind.dtype).reshape(shape, order="F" if order == "F" else "C")
+
+
+def _scalar(kind: _Kind, content: bytes | str) -> Any:
+    data = content.encode("latin1") if isinstance(content, str) else content
+    _check_shape((), len(data) / kind.dtype.itemsize)
+    return np.frombuffer(data, kind.dtype)[0]
+
+
+def _check_shape(shape: tuple[int, ...], size: float) -> None:
+    if not all(type(n) is int and n >= 0 for n in shape) or math.prod(shape) != size:
+        raise _RefusedError("an array whose content does not fill its shape")
+
+
+def _bytes(text: str = "", coding: str = "latin1") -> bytes:
+    if coding != "latin1":
+        raise _RefusedError("bytes that are written as text")
+    return text.encode("latin1")
+
+
+_ADMITTED: Final[dict[str, Any]] = {
+    "numpy.ndarray": _NDARRAY,
+    "numpy.dtype": lambda name, *_: _Kind(name),
+    "numpy.core.multiarray._reconstruct": _array,
+    "numpy.core.multiarray.scalar": _scalar,
+    "numpy.core.numeric._frombuffer": _array_of_buffer,
+    "collections.OrderedDict": dict,
+    "builtins.set": set,
+    "builtins.frozenset": frozenset,
+    "builtins.bytes": _bytes,
+    "_codecs.encode": _bytes,
+}
+"""What each name stands for here: nothing of NumPy's, and nothing that makes room as it is told."""
+
+# NumPy 2 moved its names, Python 3 did.
+_MOVED: Final = (("numpy._core.", "numpy.core."), ("__builtin__.", "builtins."))
+
+# The one in C, `pickle.Unpickler`, makes room for whatever number a file names.
+_InPython: Final[Any] = pickle._Unpickler
+
+
+class _Machine(_InPython):  # type: ignore[misc]
+    """Python's machine, which reads every protocol, without the instructions that run things."""
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        if file.read(2) == b"PK":
+            raise _RefusedError("a zip archive, as torch.save writes")
+        file.seek(0)
+        super().__init__(_File(file, path.stat().st_size), encoding="latin1")
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return what stands for a name; raise _RefusedError for one that nothing stands for."""
+        full = f"{module}.{name}"
+        for new, old in _MOVED:
+            if full.startswith(new):
+                full = old + full.removeprefix(new)
+        if full not in _ADMITTED:
+            raise _RefusedError(f"{f'{module}.{name}'!r:.80}")
+        return _ADMITTED[full]
+
+    def persistent_load(self, pid: object) -> Any:
+        """Refuse what lies outside the file."""
+        raise _RefusedError("a reference to something outside the file")
+
+    def load_build(self) -> None:
+        """Give a state to an array or a dtype in the making, and to nothing else."""
+        if not isinstance(self.stack[-2], _Array | _Kind):
+            raise _RefusedError(f"a state for a {type(self.stack[-2]).__name__}")
+        super().load_build()
+
+    def load_bytearray8(self) -> None:
+        """Take a bytearray for bytes."""
+        self.append(self.read(int.from_bytes(self.read(8), "little")))
+
+    def load_extension(self) -> None:
+        """Refuse what another program gave a number."""
+        raise _RefusedError("a registered extension")
+
+    dispatch: ClassVar = _InPython.dispatch | {
+        pickle.BUILD[0]: load_build,
+        pickle.BYTEARRAY8[0]: load_bytearray8,
+        **dict.fromkeys((pickle.EXT1[0], pickle.EXT2[0], pickle.EXT4[0]), load_extension),
+    }
