@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from train.recipe import RecipeError, read_recipe
+from train.data.sequences import READERS
+from train.recipe import RecipeError, read_any, read_recipe
 
 RECIPES = Path(__file__).parents[2] / "train" / "recipes"
 
@@ -13,6 +14,15 @@ def test_shipped_recipes_are_valid_and_fit_one_screen(kind: str) -> None:
     path = RECIPES / f"{kind}.yaml"
     assert read_recipe(path).kind == kind
     assert len(path.read_text().splitlines()) <= 45
+
+
+@pytest.mark.parametrize("name", ["multilabel", "mosei", "m3ed"])
+def test_shipped_recipes_of_several_emotions_are_valid(name: str) -> None:
+    how = read_any(RECIPES / f"{name}.yaml")
+    assert how.kind == "lddu"
+    assert how.corpus in READERS
+    with pytest.raises(RecipeError, match="gives no opinions"):
+        read_recipe(RECIPES / f"{name}.yaml")
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,8 @@ def train(
         _scale(state.network, parts.train)
     last = min(stop_after or recipe.optimise.epochs, recipe.optimise.epochs)
     with SummaryWriter(str(run), purge_step=state.epoch) as log, Progress() as progress:
+        for note in parts.notes:
+            progress.console.print(note, highlight=False, soft_wrap=True)
         bar = progress.add_task(recipe.name, total=last, completed=state.epoch)
         while state.epoch < last:
             mean = _train_epoch(recipe, state, parts.train)
@@ -71,11 +73,11 @@ def train(
     if state.epoch == recipe.optimise.epochs:
         results = _results(recipe, state, parts)
         finish(run, results)
-        for part, metrics in results.metrics.items():
-            said = ", ".join(f"{name} {value:.3f}" for name, value in metrics.items() if name != "n")
-            progress.console.print(
-                f"{part}, epoch {results.epoch}: {said}", highlight=False, soft_wrap=True
+        for part, figures in results.metrics.items():
+            said = ", ".join(
+                f"{name} {value:.3f}" for name, value in figures.items() if name != "n"
             )
+            print(f"{part}, epoch {results.epoch}: {said}")
 
 
 def _check_labels(corpus: str, parts: Parts) -> None:
