@@ -20,7 +20,7 @@ from train.views import Look
 Feature = Literal["sequence", "embedding"]
 """The mean of what LDDU is given too, or the encoder's own summary, which LDDU is not given."""
 
-STRENGTHS: Final = (0.001, 0.01, 0.1)
+STRENGTHS: Final = (0.001, 0.003, 0.01)
 """Of the data against the penalty, C."""
 
 
