@@ -1,3 +1,4 @@
+
 """Moments of several emotions: whose set is nearest, what may be missing, what encoders made."""
 
 from collections import Counter
@@ -5,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+pytest.importorskip("torch", reason="training needs credence[train]")
+
 from sklearn.metrics import jaccard_score
 
 from engines.engine import open_engine
