@@ -10,9 +10,8 @@ from engines.engine import BUNDLES, engine_manifest
 from engines.errors import CredenceError
 from engines.gpu import gpus
 from engines.job import Job, Precision, UnsupportedError
-from engines.manifest import MODEL, Modality
-from engines.opinion import Opinion
-from engines.parity import TOLERANCE, inputs_for, reference_of
+from engines.manifest import MODEL, Kind, MultilabelManifest
+from engines.parity import TOLERANCE, apart, inputs_for, reference_of
 from engines.runtime import INNER, Batch, Outputs, in_parts
 from engines.runtime.onnx import OnnxCpu
 from tests.engines.bundle import write_bundle
@@ -21,14 +20,21 @@ needs_torch = pytest.mark.skipif(not find_spec("torch"), reason="torch is not in
 needs_rtx = pytest.mark.skipif(
     not find_spec("tensorrt_rtx"), reason="tensorrt-rtx is not installed (extra tensorrt-rtx)"
 )
-KINDS: tuple[Modality, ...] = ("face", "voice", "text")
-HALVES: tuple[Modality, ...] = ("face", "text")  # of the voice, torch takes 20 s on a CPU
+KINDS: tuple[Kind, ...] = ("face", "voice", "text", "multilabel")
+HALVES: tuple[Kind, ...] = ("face", "text", "multilabel")  # of the voice, torch takes 20 s on a CPU
 
 
-def job_of(kind: Modality, precision: Precision, folder: Path, **more: object) -> Job:
+def job_of(kind: Kind, precision: Precision, folder: Path, **more: object) -> Job:
     bundle = BUNDLES / kind
     manifest, _ = engine_manifest(bundle)
-    return Job(bundle, manifest.input.shape, precision, 4, None, folder, **more)  # type: ignore[arg-type]
+    shape, given = manifest.input.shape, manifest.given
+    return Job(bundle, shape, precision, 4, None, folder, given=given, **more)  # type: ignore[arg-type]
+
+
+def inputs_of(bundle: Path) -> Batch:
+    manifest, _ = engine_manifest(bundle)
+    parts = manifest.parts if isinstance(manifest, MultilabelManifest) else {}
+    return inputs_for(reference_of(bundle).inputs, parts=parts)
 
 
 @needs_torch
@@ -37,26 +43,25 @@ def job_of(kind: Modality, precision: Precision, folder: Path, **more: object) -
     ("kind", "precision"), [*((k, "fp32") for k in KINDS), *((k, "fp16") for k in HALVES)]
 )
 def test_the_program_says_what_the_portable_model_says(
-    kind: Modality, precision: Precision, tmp_path: Path
+    kind: Kind, precision: Precision, tmp_path: Path
 ) -> None:
     from engines.runtime import cuda
 
     job = job_of(kind, precision, tmp_path)
     cuda.make(job)
     runtime = cuda.load(job)
-    inputs = inputs_for(reference_of(job.bundle).inputs)[:11]  # 4 + 4 + 3: full, and padded
+    inputs = inputs_of(job.bundle)[:11]  # 4 + 4 + 3: full, and padded
     found = runtime(inputs)
-    expected = OnnxCpu(job.bundle / MODEL, job.shape)(inputs)
-    beliefs = [Opinion.from_evidence(each["evidence"]).belief for each in (found, expected)]
-    assert np.abs(beliefs[0] - beliefs[1]).max() < TOLERANCE[precision]
+    expected = OnnxCpu(job.bundle / MODEL, job.shape, job.given)(inputs)
+    assert apart(found, expected) < TOLERANCE[precision]
     assert {n: made.shape for n, made in found.items()} == {
         n: made.shape for n, made in expected.items()
     }
     for name in found.keys() & {*INNER}:
         scale = np.abs(expected[name]).max()
         assert np.abs(found[name] - expected[name]).max() < 2 * TOLERANCE[precision] * scale
-    alone = runtime(inputs[:1])["evidence"]
-    assert alone[0] == pytest.approx(found["evidence"][0], rel=1e-2, abs=1e-2)
+    name = job.given[0]
+    assert runtime(inputs[:1])[name][0] == pytest.approx(found[name][0], rel=1e-2, abs=1e-2)
     assert (runtime.name, runtime.batches) == (f"torch cpu {precision}", True)
 
 
@@ -107,10 +112,10 @@ def test_a_bundle_without_a_program_is_unsupported(tmp_path: Path) -> None:
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_tensorrt_rtx_builds_engines(kind: Modality, precision: Precision, tmp_path: Path) -> None:
+def test_tensorrt_rtx_builds_engines(kind: Kind, precision: Precision, tmp_path: Path) -> None:
     from engines.runtime import tensorrt_rtx
 
-    rows = inputs_for(reference_of(BUNDLES / kind).inputs)[:32]
+    rows = inputs_of(BUNDLES / kind)[:32]
     job = job_of(kind, precision, tmp_path, calibration=rows)
     tensorrt_rtx.make(job)
     assert (tmp_path / "network.engine").stat().st_size > 2_000_000

@@ -1,4 +1,3 @@
-
 """What the benchmark of several emotions computes."""
 
 from typing import Any

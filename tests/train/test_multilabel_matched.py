@@ -1,4 +1,3 @@
-
 """Moments of several emotions: whose set is nearest, what may be missing, what encoders made."""
 
 from collections import Counter

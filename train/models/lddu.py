@@ -217,7 +217,9 @@ class Readout(nn.Module):
 
     def forward(self, told: Tensor) -> Tensor:
         """Return a logit for each place, each from its own numbers."""
-        return (told * self.weight).sum(dim=-1) + self.bias
+        share = self.bias[..., None] / told.shape[-1]
+        # Not behind the sum: OpenVINO 2026 adds a bias there to the wrong rows of a batch.
+        return (told * self.weight + share).sum(dim=-1)
 
 
 def _joined(told: Tensor) -> Tensor:
