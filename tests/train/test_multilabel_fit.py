@@ -139,6 +139,10 @@ def test_a_run_is_of_one_recipe_and_one_corpus(run: Path) -> None:
 
 def test_a_damaged_run_is_a_sentence(tmp_path: Path) -> None:
     train(small(), parts(), tmp_path, stop_after=1)
+    content = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    torch.save({k: v for k, v in content.items() if k != "queue"}, tmp_path / "checkpoint.pt")
+    with pytest.raises(RunError, match="was trained on other data"):
+        train(small(), parts(), tmp_path)
     (tmp_path / "checkpoint.pt").write_bytes(b"PK")
     with pytest.raises(RunError, match=r"checkpoint\.pt is damaged"):
         train(small(), parts(), tmp_path)
@@ -189,6 +193,11 @@ def test_thresholds_are_one_or_each_its_own() -> None:
     assert picked[1] < picked[0]
     np.testing.assert_array_equal(picked, each(p, truth))
     assert scores(truth, p >= picked)["micro_f1"] > scores(truth, p >= one(p, truth))["micro_f1"]
+
+
+def test_thresholds_of_a_single_sample_are_chosen() -> None:
+    p, truth = np.array([[0.9, 0.2]], np.float32), np.array([[True, False]])
+    assert scores(truth, p >= chosen(p, truth))["micro_f1"] == 1
 
 
 def test_recipe_is_read_with_the_others(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ DATA = {
     "empty": np.zeros((0, 4)),
     "no axes": np.array(3.0),
     "scalar": np.float32(3.5),
+    "no words": np.str_(""),
     "whole": np.int64(4),
     "raw": [b"xyz\xff", b""],
     "ordered": collections.OrderedDict(a=1),
@@ -137,13 +138,15 @@ def test_a_reference_to_outside_is_refused(tmp_path: Path, protocol: int) -> Non
 
 
 ARRAY = b"cnumpy.core.multiarray\n_reconstruct\n"
-FLOATS = b"cnumpy\ndtype\n(Vf8\nI0\nI1\ntR"
+NEW = ARRAY + b"(cnumpy\nndarray\n(I0\ntVb\ntR"
+FLOATS, BYTES, OBJECTS = (b"cnumpy\ndtype\n(V%s\nI0\nI1\ntR" % k for k in (b"f8", b"u1", b"O8"))
+EIGHT = b"(I1\n(I8\nt" + BYTES + b"I00\nVabcdefgh\ntb"
+"""What fills an array with eight bytes."""
 
 
 def array_with(shape: bytes, content: bytes) -> bytes:
     """Return the instructions for an array of float64."""
-    made = ARRAY + b"(cnumpy\nndarray\n(I0\ntVb\ntR"
-    return made + b"(I1\n" + shape + FLOATS + b"I00\n" + content + b"tb."
+    return NEW + b"(I1\n" + shape + FLOATS + b"I00\n" + content + b"tb."
 
 
 @pytest.mark.parametrize(
@@ -158,7 +161,8 @@ def array_with(shape: bytes, content: bytes) -> bytes:
         (b"cnumpy\ndtype\n(VV8\nI0\nI1\ntR.", "an array of 'V8'"),
         (b"cnumpy\ndtype\n(VM8[s]\nI0\nI1\ntR.", r"an array of 'M8\[s\]'"),
         (FLOATS + b"(I3\nV<\nN(Va\nt(dI8\nI8\nI0\ntb.", "an array of records"),
-        (b"ccollections\nOrderedDict\n(Vx\nI1\ndb.", "a state for a type"),
+        (b"cnumpy\ndtype\n(Vc16\nI0\nI1\ntR.", "an array of 'c16'"),
+        (b"ccollections\nOrderedDict\n(Vx\nI1\ndb.", "a state for a function"),
         (b"c_codecs\nencode\n(Vx\nVrot13\ntR.", "bytes that are written as text"),
         (b"\x82\x01.", "a registered extension"),
         (b"cbuiltins\nexec\n(Vraise SystemExit\ntR.", "'builtins.exec'"),
@@ -168,6 +172,59 @@ def array_with(shape: bytes, content: bytes) -> bytes:
 )
 def test_crafted_instructions_are_refused(tmp_path: Path, content: bytes, found: str) -> None:
     with pytest.raises(RefusedPickleError, match=found):
+        read_pickle(written(tmp_path, content))
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (NEW + EIGHT + EIGHT + b".", "filled twice"),
+        (
+            NEW
+            + EIGHT
+            + b"p0\n0cnumpy.core.numeric\n_frombuffer\n(g0\n"
+            + BYTES
+            + b"(I8\ntVC\ntR.",
+            "of another kind than it says",
+        ),
+        (
+            NEW + b"(I1\n(I8\nt" + OBJECTS + b"I00\n(" + b"N" * 8 + b"ltbp0\n0"
+            b"cnumpy.core.multiarray\nscalar\n(" + FLOATS + b"g0\ntR.",
+            "of another kind than it says",
+        ),
+        (NEW + EIGHT + b"\x98.", "a view of a buffer"),
+        (NEW + EIGHT + b"I0\nI1\ns.", "items for a _Array"),
+    ],
+    ids=["filled again", "array as a buffer", "pointers as a number", "view", "written to"],
+)
+def test_memory_of_an_array_is_reached_by_nothing_else(
+    tmp_path: Path, content: bytes, found: str
+) -> None:
+    """Of these some wrote to what was freed, and one read where Python keeps its objects."""
+    with pytest.raises(RefusedPickleError, match=found):
+        read_pickle(written(tmp_path, content))
+
+
+NESTED = b")" + b"\x85" * 9
+"""A tuple of a tuple of a tuple …: of a million, the hash would take the whole stack."""
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"}" + NESTED + b"Ns.",
+        b"}(" + NESTED + b"Nu.",
+        b"(" + NESTED + b"Nd.",
+        b"\x8f(" + NESTED + b"\x90.",
+        b"(" + NESTED + b"\x91.",
+        b"c__builtin__\nset\n(](" + NESTED + b"etR.",
+        b"c__builtin__\nfrozenset\n(](" + NESTED + b"etR.",
+        b"ccollections\nOrderedDict\n(](" + NESTED + b"N\x86etR.",
+    ],
+    ids=["item", "items", "dict", "add", "frozenset", "old set", "old frozenset", "ordered"],
+)
+def test_keys_are_plain(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(RefusedPickleError, match="a tuple as a key"):
         read_pickle(written(tmp_path, content))
 
 

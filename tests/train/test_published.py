@@ -97,8 +97,10 @@ def with_(key: str, value: object) -> Callable[[dict[str, Any]], None]:
     ("change", "problem"),
     [
         (without("audio"), "audio of valid is missing"),
-        (without("id"), "valid has 0 ids for 9 samples"),
-        (with_("id", 5), "valid has 0 ids for 9 samples"),
+        (without("id"), "valid has no list of names under id"),
+        (with_("id", 5), "valid has no list of names under id"),
+        (with_("id", [10**5000] * 9), "valid has no list of names under id"),
+        (with_("id", np.array("x")), "valid has 1 ids for 9 samples"),
         (
             with_("id", ["x"] * 9),
             r"no sample of valid has .* called 'x', and a line 'train-a\$_\$0'",
@@ -203,6 +205,15 @@ def packed(n: int, text: int = 12) -> dict[str, Any]:
     }
 
 
+def test_numbers_of_m3ed_that_do_not_fit_become_nothing(tmp_path: Path) -> None:
+    path = m3ed(tmp_path) / "features.pkl"
+    content = pickle.loads(path.read_bytes())
+    dialogue = content[7][0]
+    content[4][dialogue] = [np.full(768, 1e300)] * len(content[2][dialogue])
+    write(path, content)
+    assert not read_sequences("m3ed", tmp_path).train.batch(np.array([0]))["audio"].any()
+
+
 def test_m3ed_reads_as_packed(tmp_path: Path) -> None:
     parts = {name: packed(n) for name, n in SIZES.items()}
     write(m3ed(tmp_path) / "features.pkl", parts)
@@ -222,6 +233,10 @@ def test_m3ed_reads_as_packed(tmp_path: Path) -> None:
         ({"train": 1, "valid": 1, "test": 1}, "train has no list of labels under tgt"),
         (dict.fromkeys(SIZES, packed(9) | {"tgt": [1] * 9}), "labels under tgt that are no lists"),
         (dict.fromkeys(SIZES, packed(9) | {"tgt": [[2, 99, 3]] * 9}), "the number 95 is none of 7"),
+        (
+            dict.fromkeys(SIZES, packed(9) | {"tgt": [[2, 10**5000, 3]] * 9}),
+            "labels under tgt that are no lists",
+        ),
         (dict.fromkeys(SIZES, packed(9) | {"tgt": []}), "train has labels of 0 dialogues out of 9"),
         (
             {"train": packed(9), "valid": packed(9, text=11), "test": packed(9)},

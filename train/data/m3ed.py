@@ -61,8 +61,9 @@ def _part(path: Path, name: str, content: Any, widths: dict[str, int]) -> Sequen
     targets = np.stack([coded(path, codes, LABELS) for codes in content["tgt"]])
     rows = np.arange(n, dtype=np.int64)
     ids = content.get("id")
-    names = tuple(map(str, ids if isinstance(ids, list) and len(ids) == n else range(n)))
-    return Sequences(pools, dict.fromkeys(pools, rows), targets, LABELS, names)
+    if not isinstance(ids, list) or len(ids) != n or not all(isinstance(d, str) for d in ids):
+        ids = [str(i) for i in range(n)]
+    return Sequences(pools, dict.fromkeys(pools, rows), targets, LABELS, tuple(ids))
 
 
 def _dialogues(path: Path, content: Sequence[Any]) -> dict[str, dict[str, Any]]:
@@ -86,7 +87,8 @@ def _dialogues(path: Path, content: Sequence[Any]) -> dict[str, dict[str, Any]]:
 
 
 def _padded(utterances: Any, n: int, longest: int) -> Floats:
-    rows = np.asarray(utterances, np.float32)
+    with np.errstate(over="ignore"):  # what does not fit is infinite, and mended
+        rows = np.asarray(utterances, np.float32)
     if len(rows) != n:
         raise ValueError
     return np.pad(rows, ((0, longest - n), (0, 0)))

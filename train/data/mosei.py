@@ -58,7 +58,7 @@ def _part(
 ) -> tuple[Sequences, int]:
     """Return the labelled samples of a part, and how many have no labels."""
     pools = read_pools(path, name, content, WIDTHS)
-    ids = _ids(content.get("id"))
+    ids = _ids(path, name, content.get("id"))
     if len(ids) != len(pools["text"]):
         raise DataError(path, f"{name} has {len(ids)} ids for {len(pools['text'])} samples")
     rows = np.array([i for i, sample in enumerate(ids) if sample in truths], dtype=np.int64)
@@ -76,8 +76,11 @@ def _part(
     )
 
 
-def _ids(found: object) -> list[str]:
-    return [str(sample) for sample in found] if isinstance(found, list | np.ndarray) else []
+def _ids(path: Path, part: str, found: object) -> list[str]:
+    ids = np.atleast_1d(found).tolist() if isinstance(found, np.ndarray) else found
+    if not isinstance(ids, list) or not all(isinstance(sample, str) for sample in ids):
+        raise DataError(path, f"{part} has no list of names under id")
+    return ids
 
 
 def _truths(path: Path) -> dict[str, Floats]:

@@ -7,6 +7,7 @@ writes for its arrays, each rebuilt by our own code; what asks for anything else
 import math
 import pickle
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Final
 
@@ -17,8 +18,8 @@ from train.data.samples import DataError
 
 Array = npt.NDArray[Any]
 
-_KINDS: Final = re.compile(r"[biu][1248]|f(2|4|8)|c(8|16)|[SU]\d{1,6}|O[48]?")
-"""Of arrays: truth values, numbers, strings, and lists of whatever else is admitted here."""
+_KINDS: Final = re.compile(r"[biu][1248]|f(2|4|8)|[SU]\d{1,6}|O[48]?")
+"""Of arrays: truth values, real numbers, strings, and lists of whatever else is admitted here."""
 
 
 class RefusedPickleError(DataError):
@@ -37,8 +38,9 @@ def read_pickle(path: Path) -> object:
     """Return what a pickle of any protocol, Python 2's too, holds.
 
     That is: dict, list, tuple, set, frozenset, str, bytes, int, float, bool, None, NumPy arrays
-    and scalars. Arrays of protocols 0 to 4 lie in the memory that was read, and can be written.
-    Raises RefusedPickleError for anything else, DataError for what is no whole pickle.
+    and scalars; keys, and what is in sets, are strings, bytes, numbers or None. Arrays of protocols
+    0 to 4 lie in the memory that was read, and can be written. Raises RefusedPickleError for
+    anything else, DataError for what is no whole pickle.
     """
     try:
         with path.open("rb") as file:
@@ -97,14 +99,16 @@ class _Kind:
 class _Array(np.ndarray[Any, Any]):
     """An array in the making: NumPy tells its shape and its content only afterwards."""
 
+    _told = False
+
     def __setstate__(self, state: Any) -> None:
+        if self._told:  # NumPy would free what other arrays may look at
+            raise _RefusedError("an array that is filled twice")
+        self._told = True
         _, shape, kind, fortran, content = state
-        if isinstance(content, str):  # of Python 2
-            content = content.encode("latin1")
-        size = len(content) if kind.dtype.hasobject else len(content) / kind.dtype.itemsize
-        _check_shape(shape, size)
-        if isinstance(content, list) != kind.dtype.hasobject:
-            raise _RefusedError("an array whose content is of another kind than it says")
+        objects = kind.dtype.hasobject
+        content = _exactly(list, content) if objects else _raw(content)
+        _check_shape(shape, len(content) if objects else len(content) / kind.dtype.itemsize)
         super().__setstate__((1, shape, kind.dtype, fortran, content))
 
 
@@ -118,15 +122,30 @@ def _array(subtype: object, shape: object, kind: object) -> Array:
     return _Array((0,))
 
 
-def _array_of_buffer(buffer: bytes, kind: _Kind, shape: tuple[int, ...], order: str) -> Array:
-    _check_shape(shape, len(buffer) / kind.dtype.itemsize)
-    return np.frombuffer(buffer, kind.dtype).reshape(shape, order="F" if order == "F" else "C")
+def _array_of_buffer(buffer: object, kind: _Kind, shape: tuple[int, ...], order: str) -> Array:
+    content = _raw(buffer)
+    _check_shape(shape, len(content) / kind.dtype.itemsize)
+    return np.frombuffer(content, kind.dtype).reshape(shape, order="F" if order == "F" else "C")
 
 
-def _scalar(kind: _Kind, content: bytes | str) -> Any:
-    data = content.encode("latin1") if isinstance(content, str) else content
+def _scalar(kind: _Kind, content: object) -> Any:
+    data = _raw(content)
+    if not kind.dtype.itemsize and not data:
+        return kind.dtype.type()  # an empty string
     _check_shape((), len(data) / kind.dtype.itemsize)
     return np.frombuffer(data, kind.dtype)[0]
+
+
+def _raw(content: object) -> bytes:
+    """Return content as bytes, which Python 2 wrote as text; never another array's memory."""
+    found: bytes = _exactly(bytes, content.encode("latin1") if type(content) is str else content)
+    return found
+
+
+def _exactly(kind: type, content: object) -> Any:
+    if type(content) is not kind:
+        raise _RefusedError("an array whose content is of another kind than it says")
+    return content
 
 
 def _check_shape(shape: tuple[int, ...], size: float) -> None:
@@ -140,15 +159,34 @@ def _bytes(text: str = "", coding: str = "latin1") -> bytes:
     return text.encode("latin1")
 
 
+def _key(item: object) -> Any:
+    """Return what may be looked up: a tuple of tuples can take the stack, or for ever."""
+    if item is not None and not isinstance(item, str | bytes | int | float | np.generic):
+        raise _RefusedError(f"a {type(item).__name__:.40} as a key")
+    return item
+
+
+def _dict(pairs: Iterable[tuple[object, object]] = ()) -> dict[Any, Any]:
+    return {_key(key): value for key, value in pairs}
+
+
+def _set(items: Iterable[object] = ()) -> set[Any]:
+    return {_key(item) for item in items}
+
+
+def _frozenset(items: Iterable[object] = ()) -> frozenset[Any]:
+    return frozenset(_set(items))
+
+
 _ADMITTED: Final[dict[str, Any]] = {
     "numpy.ndarray": _NDARRAY,
     "numpy.dtype": lambda name, *_: _Kind(name),
     "numpy.core.multiarray._reconstruct": _array,
     "numpy.core.multiarray.scalar": _scalar,
     "numpy.core.numeric._frombuffer": _array_of_buffer,
-    "collections.OrderedDict": dict,
-    "builtins.set": set,
-    "builtins.frozenset": frozenset,
+    "collections.OrderedDict": _dict,
+    "builtins.set": _set,
+    "builtins.frozenset": _frozenset,
     "builtins.bytes": _bytes,
     "_codecs.encode": _bytes,
 }
@@ -190,6 +228,40 @@ class _Machine(_InPython):  # type: ignore[misc]
             raise _RefusedError(f"a state for a {type(self.stack[-2]).__name__}")
         super().load_build()
 
+    def load_dict(self) -> None:
+        """Make a dict of keys and values, by turns."""
+        items = self.pop_mark()
+        self.append(_dict(zip(items[::2], items[1::2], strict=True)))
+
+    def load_setitem(self) -> None:
+        """Put a value into a dict, and into nothing else."""
+        value, key = self.stack.pop(), self.stack.pop()
+        self._put([key, value])
+
+    def load_setitems(self) -> None:
+        """Put keys and values, by turns, into a dict, and into nothing else."""
+        self._put(self.pop_mark())
+
+    def _put(self, items: list[Any]) -> None:
+        into = self.stack[-1]
+        if type(into) is not dict:
+            raise _RefusedError(f"items for a {type(into).__name__:.40}")
+        into.update(_dict(zip(items[::2], items[1::2], strict=True)))
+
+    def load_additems(self) -> None:
+        """Add members to a set."""
+        items = self.pop_mark()
+        self.stack[-1].update(_set(items))
+
+    def load_frozenset(self) -> None:
+        """Make a set that cannot be changed."""
+        items = self.pop_mark()
+        self.append(_frozenset(items))
+
+    def load_readonly_buffer(self) -> None:
+        """Refuse a view of what was read."""
+        raise _RefusedError("a view of a buffer")
+
     def load_bytearray8(self) -> None:
         """Take a bytearray for bytes."""
         self.append(self.read(int.from_bytes(self.read(8), "little")))
@@ -200,6 +272,12 @@ class _Machine(_InPython):  # type: ignore[misc]
 
     dispatch: ClassVar = _InPython.dispatch | {
         pickle.BUILD[0]: load_build,
+        pickle.DICT[0]: load_dict,
+        pickle.SETITEM[0]: load_setitem,
+        pickle.SETITEMS[0]: load_setitems,
+        pickle.ADDITEMS[0]: load_additems,
+        pickle.FROZENSET[0]: load_frozenset,
+        pickle.READONLY_BUFFER[0]: load_readonly_buffer,
         pickle.BYTEARRAY8[0]: load_bytearray8,
         **dict.fromkeys((pickle.EXT1[0], pickle.EXT2[0], pickle.EXT4[0]), load_extension),
     }

@@ -63,8 +63,8 @@ def present(path: Path, which: Iterable[int], labels: Sequence[str]) -> Floats:
 def coded(path: Path, codes: Any, labels: Sequence[str]) -> Floats:
     """Return the targets (L,) of labels in TAILOR's code: 4 is the first, between 2 and 3."""
     try:
-        numbers = [int(code) - 4 for code in codes[1:-1]]
-    except (TypeError, ValueError, OverflowError) as error:
+        numbers = [np.int64(code).item() - 4 for code in codes[1:-1]]  # a code is no huge number
+    except (LookupError, TypeError, ValueError, OverflowError) as error:
         raise DataError(path, "has labels under tgt that are no lists of codes") from error
     return present(path, numbers, labels)
 
@@ -92,6 +92,8 @@ def _array(path: Path, where: str, found: object, width: int | None) -> Floats:
             array = np.require(found, np.float32, ["C", "W", "E"])
     except (TypeError, ValueError, OverflowError) as error:
         raise DataError(path, f"{where} is no array of numbers") from error
+    except MemoryError as error:
+        raise DataError(path, f"{where} needs more memory than there is") from error
     if array.ndim != 3 or 0 in array.shape:
         raise DataError(path, f"{where} has the shape {array.shape}, not samples, rows and numbers")
     if width is not None and array.shape[2] != width:

@@ -10,7 +10,7 @@ import torch
 
 from train.data.sequences import Sequences
 from train.models.lddu import Lddu
-from train.multilabel.metrics import label_f1, scores
+from train.multilabel.metrics import label_f1, micro_f1
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
@@ -59,14 +59,14 @@ def chosen(probability: Floats, truth: Bools) -> Floats:
         for k in range(_FOLDS):
             own = fold == k
             shown[own] = probability[own] >= choose(probability[~own], truth[~own])
-        return _micro_f1(truth, shown)
+        return micro_f1(truth, shown)
 
     return max(one, each, key=held_out)(probability, truth)
 
 
 def one(probability: Floats, truth: Bools) -> Floats:
     """Return the same threshold for every label (L,), that of the best micro-F1."""
-    found = [_micro_f1(truth, probability >= threshold) for threshold in CANDIDATES]
+    found = [micro_f1(truth, probability >= threshold) for threshold in CANDIDATES]
     return np.full(truth.shape[1], CANDIDATES[int(np.argmax(found))])
 
 
@@ -80,9 +80,5 @@ def each(probability: Floats, truth: Bools) -> Floats:
 def micro_f1_error(truth: Bools, shown: Bools) -> float:
     """Return the standard error of the micro-F1 of samples (N, L), as of any ratio of two sums."""
     hits, decided = 2 * (truth & shown).sum(axis=1), truth.sum(axis=1) + shown.sum(axis=1)
-    left = hits - _micro_f1(truth, shown) * decided
+    left = hits - micro_f1(truth, shown) * decided
     return float(np.sqrt((left**2).sum()) / max(decided.sum(), 1))
-
-
-def _micro_f1(truth: Bools, shown: Bools) -> float:
-    return scores(truth, shown)["micro_f1"]

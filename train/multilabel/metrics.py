@@ -22,10 +22,15 @@ def scores(truth: Sets, shown: Sets) -> dict[str, float]:
         "accuracy": float(_share(both.sum(axis=1), either.sum(axis=1)).mean()),
         "micro_precision": float(_share(both.sum(), shown.sum())),
         "micro_recall": float(_share(both.sum(), truth.sum())),
-        "micro_f1": float(_share(2 * both.sum(), truth.sum() + shown.sum())),
+        "micro_f1": micro_f1(truth, shown),
         "macro_f1": float(label_f1(truth, shown).mean()),
         "hamming": float((truth != shown).mean()),
     }
+
+
+def micro_f1(truth: Sets, shown: Sets) -> float:
+    """Return the F1 of all samples and labels together; 0 where none is true nor shown."""
+    return float(_share(2 * (truth & shown).sum(), truth.sum() + shown.sum()))
 
 
 def label_f1(truth: Sets, shown: Sets) -> npt.NDArray[np.float64]:

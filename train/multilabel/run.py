@@ -89,12 +89,12 @@ def resume(recipe: LdduRecipe, train: Sequences, run: Path, where: torch.device)
     try:
         network.load_state_dict(content["network"])
         state.optimiser.load_state_dict(content["optimiser"])
-    except (KeyError, ValueError, RuntimeError) as error:
+        state.queue = Queue(*content["queue"])
+        state.correctness = Correctness(*content["correctness"])
+        state.epoch = content["epoch"]
+        state.best = Best(*content["best"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise RunError(run, "was trained on other data; name a new folder with --run") from error
-    state.queue = Queue(*content["queue"])
-    state.correctness = Correctness(*content["correctness"])
-    state.epoch = content["epoch"]
-    state.best = Best(*content["best"])
     if len(state.correctness.total) != len(train):
         raise RunError(run, "was trained on other data; name a new folder with --run")
     return state
