@@ -207,14 +207,14 @@ def _half_body(module: fx.GraphModule, which: int, device: torch.device) -> nn.M
 
 
 class _Half(nn.Module):
-    """A part of a network in half precision; what it gives is single again, and masks as they are."""
+    """A part of a network in half precision; what it gives is single again, but for masks."""
 
     def __init__(self, part: Any, kind: str) -> None:
         super().__init__()
         self.part, self.kind = part, kind
 
     def forward(self, *given: Tensor) -> Any:
-        """Whatever the part takes → what it gives, in single precision."""
+        """Whatever the part takes → what it gives, numbers in single precision."""
         with torch.autocast(self.kind, dtype=torch.float16, cache_enabled=False):
             made = self.part(*given)
         return _single(made) if isinstance(made, Tensor) else tuple(map(_single, made))
