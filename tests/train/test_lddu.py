@@ -129,3 +129,15 @@ def test_what_is_left_out_leaves_p_c(change: dict[str, object]) -> None:
     torch.testing.assert_close(yes.exp() + no.exp(), torch.ones(3, 4))
     assert (said.spread > 0).all() == (size.latent > 0)
     assert said.spread.isfinite().all()
+
+
+@pytest.mark.parametrize("meet", [0, 8])
+def test_labels_meet_only_where_a_recipe_lets_them(meet: int) -> None:
+    asked = network(SMALL.model_copy(update={"together": meet}))
+    rows = sequences([4, 9, 2])
+    before = hear(asked, rows).by_features
+    with torch.no_grad():
+        asked.labels[0] += 1  # another question for the first label
+    changed = (hear(asked, rows).by_features != before).any(dim=0)
+    assert changed[0]
+    assert changed[1:].all() == (meet > 0)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from engines.labels import EMOTIONS, emotion_named
 from train.data.samples import DataError, Part, Samples
@@ -23,6 +24,15 @@ def read(data: Path, part: Part) -> Samples:
     In `train` the target of a comment with several labels is spread evenly over them; `valid`
     keeps the comments that have one label, so that each has one right answer.
     """
+    texts, sets = read_sets(data, part)
+    kept = np.flatnonzero((part == "train") | (sets.sum(axis=1) == 1))
+    said = tuple(texts[i] for i in kept)
+    targets = sets[kept] / sets[kept].sum(axis=1, keepdims=True, dtype=np.float32)
+    return Samples(said, targets, ("goemotions",) * len(said), said, ("",) * len(said))
+
+
+def read_sets(data: Path, part: Part) -> tuple[list[str], npt.NDArray[np.bool_]]:
+    """Return every comment of a part, and which of the 7 emotions each (N, 7) is labelled with."""
     folder = data / "text" / "goemotions"
     try:
         names = (folder / "ekman_labels.txt").read_text(encoding="utf-8").split()
@@ -34,9 +44,7 @@ def read(data: Path, part: Part) -> Samples:
         raise DataError(
             folder, "holds no GoEmotions; give --data the folder that holds text/goemotions"
         ) from error
-    kept = [row for row in rows if part == "train" or len(row[1]) == 1]
-    targets = np.zeros((len(kept), len(EMOTIONS)), dtype=np.float32)
-    for target, (_, labels) in zip(targets, kept, strict=True):
-        target[labels] = 1 / len(labels)
-    texts = tuple(text for text, _ in kept)
-    return Samples(texts, targets, ("goemotions",) * len(kept), texts, ("",) * len(kept))
+    sets = np.zeros((len(rows), len(EMOTIONS)), dtype=np.bool_)
+    for own, (_, labels) in zip(sets, rows, strict=True):
+        own[labels] = True
+    return [text for text, _ in rows], sets

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import logsigmoid, pad
+from torch.nn.functional import gelu, logsigmoid, pad
 
 from train.multilabel.recipe import LdduSize
 
@@ -89,6 +89,7 @@ class Lddu(nn.Module):
         self.modalities = nn.ModuleList(Unimodal(size, width) for width in widths)
         self.latents = nn.ModuleList(Latent(size) for _ in widths if size.latent)
         self.by_features = Readout(labels, wide)
+        self.together = Together(size, len(widths), labels) if size.together else None
         self.own = Readout(len(widths), labels, size.width)
         fuses = size.latent and size.fusion == "uncertainty"
         self.by_mean = Readout(labels, deep) if fuses else None
@@ -103,8 +104,11 @@ class Lddu(nn.Module):
         if self.by_mean and self.by_noise:
             noise = (log_variance / 2).exp()
             fused = self.by_mean(_joined(mean)), self.by_noise(_joined(noise))  # (B, L) each
+        by_features = self.by_features(_joined(features))  # (B, L)
+        if self.together:
+            by_features = by_features + self.together(features)
         return Predicted(
-            by_features=self.by_features(_joined(features)),  # (B, L)
+            by_features=by_features,
             fused=fused,
             own=self.own(features),  # (B, M, L)
             mean=mean,
@@ -181,6 +185,26 @@ class Latent(nn.Module):
         """Return μ and log σ², the latter within ±8."""
         told = self.trunk(features)
         return self.mean(told), self.log_variance(told).clamp(-_LOG_VARIANCE, _LOG_VARIANCE)
+
+
+class Together(nn.Module):
+    """What all modalities say of all labels, seen at once (ours): (B, M, L, W) → logits (B, L).
+
+    Where one modality contradicts the others, a sum of what each says cannot tell which is wrong.
+    """
+
+    def __init__(self, size: LdduSize, modalities: int, labels: int) -> None:
+        super().__init__()
+        self.inlet = nn.Linear(modalities * labels * size.width, size.together)
+        self.between = nn.Linear(size.together, size.together)
+        self.outlet = nn.Linear(size.together, labels)
+        self.dropout = nn.Dropout(size.dropout)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return what is added to the logits of p_c."""
+        seen = self.dropout(gelu(self.inlet(features.flatten(1))))
+        told: Tensor = self.outlet(self.dropout(gelu(self.between(seen))))
+        return told
 
 
 class Readout(nn.Module):

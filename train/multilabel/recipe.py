@@ -28,6 +28,9 @@ class LdduSize(Part):
     latent: NonNegativeInt = 128
     """Numbers of a mean and of a variance; 0 (or false) leaves latent distributions out: p = p_c,
     every spread is 0, and neither contrast nor calibration is learned."""
+    together: NonNegativeInt = 0
+    """Numbers in which all labels of all modalities meet before p_c (ours); 0 leaves that out, as
+    the paper does."""
     fusion: Literal["uncertainty", "features"] = "uncertainty"
     """`features` leaves uncertainty-aware fusion out: p = p_c."""
 
