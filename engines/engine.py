@@ -166,9 +166,7 @@ def open_engine(
     return Engine(path, manifest, digest, *runs)
 
 
-def engine_manifest(
-    path: Path, kind: Kind | None = None
-) -> tuple[EngineManifest | MultilabelManifest, str]:
+def engine_manifest(path: Path, kind: Kind | None = None) -> tuple[NetworkManifest, str]:
     """Return the manifest and the hash of an engine's bundle, checked; raises as `open_engine`.
 
     Without a ``kind``, of any engine.

@@ -125,9 +125,9 @@ class Panel:
     hears_words: bool = True
     """Whether there are words to judge. Else a text engine has nothing to prove itself on."""
     without_emotions: int = 0
-    """Windows about which the multilabel engine could not be asked, as it failed."""
+    """How often the multilabel engine failed: for an update and its final, twice."""
     _trial: Trial | None = field(default=None, init=False)
-    _complained: MultilabelEngine | None = field(default=None, init=False)
+    _complained: str = field(default="", init=False)
     _wrap: Callable[[Ensemble], Ensemble] = field(default=lambda same: same, init=False)
 
     def wrap(self, each: Callable[[Ensemble], Ensemble]) -> None:
@@ -184,13 +184,15 @@ class Panel:
     def spares(self, failed: Ensemble, error: Exception) -> bool:
         """Tell whether a window goes on without several emotions, as their engine failed.
 
-        Not while that is on trial: then those before it judge. The first failure is said.
+        Not while that is on trial, or others sit by now: those judge the window. The first failure
+        of an engine is said.
         """
-        if self._trial and failed is self.sitting and "multilabel" in self._trial.unproven:
+        on_trial = self._trial and "multilabel" in self._trial.unproven
+        if failed is not self.sitting or on_trial:
             return False
         self.without_emotions += 1
-        if failed.multilabel is not self._complained:
-            self._complained = failed.multilabel
+        if (hashed := failed.hashes["multilabel"]) != self._complained:
+            self._complained = hashed
             log.warning(
                 f"events go without several emotions, as their engine failed: {error}",
                 error=type(error).__name__,

@@ -155,8 +155,8 @@ class Metrics:
         self._registry.register(own)
 
     def follow_engines(self, failed: Callable[[], Mapping[str, int]]) -> None:
-        """Also tell how often events went without what an engine adds to them."""
-        says = "Windows without what an engine adds, as it failed."
+        """Also tell how often an event went without what an engine adds, as it failed."""
+        says = "Events without what an engine adds, as it failed."
         self._registry.register(_Counted("credence_engine_failures", says, failed, ("engine",)))
 
     def timed(self, ensemble: Ensemble) -> Ensemble:

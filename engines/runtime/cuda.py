@@ -140,7 +140,7 @@ def device_of(job: Job) -> torch.device:
 
 def example_of(job: Job, device: torch.device) -> Tensor:
     """Return one row (1, ...) as the network takes it."""
-    words = len(job.shape) == 2  # buckets; pictures have three axes more
+    words = len(job.shape) == 2  # buckets; all else has more axes
     return torch.zeros((1, *job.rows), dtype=torch.int64 if words else torch.float32, device=device)
 
 
@@ -207,16 +207,18 @@ def _half_body(module: fx.GraphModule, which: int, device: torch.device) -> nn.M
 
 
 class _Half(nn.Module):
-    """A part of a network in half precision; what it gives is single again."""
+    """A part of a network in half precision; what it gives is single again, but for masks."""
 
     def __init__(self, part: Any, kind: str) -> None:
         super().__init__()
         self.part, self.kind = part, kind
 
     def forward(self, *given: Tensor) -> Any:
-        """Whatever the part takes → what it gives, in single precision."""
+        """Whatever the part takes → what it gives, numbers in single precision."""
         with torch.autocast(self.kind, dtype=torch.float16, cache_enabled=False):
             made = self.part(*given)
-        if isinstance(made, Tensor):
-            return made.float()
-        return tuple(each.float() for each in made)
+        return _single(made) if isinstance(made, Tensor) else tuple(map(_single, made))
+
+
+def _single(made: Tensor) -> Tensor:
+    return made.float() if made.is_floating_point() else made

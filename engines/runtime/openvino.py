@@ -29,7 +29,8 @@ class OpenVino:
             "INFERENCE_PRECISION_HINT": "f32",
         }
         model = core.compile_model(core.read_model(job.folder / MODEL), "CPU", settings)
-        self._given = {output.get_any_name(): output for output in model.outputs}
+        names = {name for output in model.outputs for name in output.get_names()}
+        self._given = {name: model.output(name) for name in job.given if name in names}
         self._model, self._of_thread = model, threading.local()
 
     def __call__(self, batch: Batch) -> Outputs:

@@ -139,9 +139,12 @@ def test_torch_gives_its_outputs_by_name(precision: Precision, tmp_path: Path) -
             self.body, self.head = nn.Linear(18 * 5, 4), nn.Linear(4, 7)
 
         def forward(self, sequences: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-            embedding = self.body(sequences.flatten(1)).relu()  # (B, 4)
+            there = sequences.flatten(1) != 0  # (B, 90), for body and head
+            masked = sequences.flatten(1).masked_fill(~there, 0)  # (B, 90)
+            embedding = self.body(masked).relu()  # (B, 4)
             scores = self.head(embedding)  # (B, 7)
-            return scores.sigmoid(), scores.exp(), embedding
+            spread = torch.where(there[:, :1], scores.exp(), torch.ones_like(scores))
+            return scores.sigmoid(), spread, embedding
 
     network = Tiny().eval()
     rows = torch.randn(5, 18, 5, generator=torch.Generator().manual_seed(0))

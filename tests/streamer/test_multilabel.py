@@ -158,7 +158,7 @@ async def test_an_engine_that_fails_costs_no_event_and_is_complained_of_once(
     (again,) = await events(await judge(panel, seen(1)))
     assert again.data.emotions
     assert panel.without_emotions == 3
-    metrics = Metrics([])
+    metrics = await asyncio.to_thread(Metrics, [])
     metrics.follow_engines(lambda: {"multilabel": panel.without_emotions})
     reading = await asyncio.to_thread(metrics.reading)
     assert reading.by("engine", "credence_engine_failures_total") == {"multilabel": 3}
@@ -171,6 +171,16 @@ async def test_a_new_engine_that_fails_gives_way_to_the_one_before() -> None:
     judged = await judge(panel, seen(0), new, seen(1), seen(2))
     assert [each.ensemble for each in judged] == [old, old, old]
     assert all(each.emotions for each in judged)
+    assert panel.without_emotions == 0
+
+
+async def test_windows_of_all_cameras_go_back_to_those_before_a_new_engine_that_fails() -> None:
+    old = ensemble_of(ALL, multilabel=FakeMultilabel("m1"))
+    panel = Panel(old)
+    panel.seat(with_several(old, FakeMultilabel("m2", broken=True)))
+    found = await asyncio.gather(*(judge(panel, seen()) for _ in range(3)))
+    assert [each.ensemble for (each,) in found] == [old, old, old]
+    assert all(each.emotions for (each,) in found)
     assert panel.without_emotions == 0
 
 
