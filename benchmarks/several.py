@@ -51,13 +51,15 @@ def main() -> None:
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     cv2.setNumThreads(1)
     config = Config(faces=Faces(model=given.yunet))
-    asyncio.run(_measure(sorted(given.clips.glob("*.m[p]*")), config))
+    asyncio.run(_measure(sorted(given.clips.glob("*.mp*")), config))
 
 
 async def _measure(clips: Sequence[Path], config: Config) -> None:
     finder, worker = open_finder(config.faces), Worker("judge")
     every = [window for path in clips for window in await cut(path, config, finder)]
     spoken = [window for window in every if window.kind == "speech"]
+    if not spoken:
+        raise SystemExit("nobody speaks in these recordings; name a folder of others")
     panels = {
         name: Panel(open_ensemble(config.engines, multilabel=several))
         for name, several in (("the verdict", False), ("with several emotions", True))
