@@ -44,9 +44,9 @@ class PolicyMismatchError(CredenceError):
         if expected == "none":
             problem = f"this policy knows no {kind} engine; set engines.{kind} to none"
         else:
-            problem = f"this policy was fitted with {kind} engine {expected}, not {found}"
+            problem = f"this policy was fitted with {kind} engine {expected}, not {found}; name it"
         super().__init__(
-            f"{path}: {problem}, or engines.policy to none to run without a certified threshold"
+            f"{path}: {problem}, or set engines.policy to none to run without a certified threshold"
         )
         self.path, self.kind, self.expected, self.found = path, kind, expected, found
 

@@ -9,6 +9,7 @@ from typing import Literal, TypeVar, overload
 import structlog
 
 from engines.engine import BUNDLES, Engine, open_engine
+from engines.errors import CredenceError
 from engines.manifest import Kind, Modality
 from engines.multilabel import MultilabelEngine
 from engines.verdict import UNCERTIFIED, Policy, open_policy
@@ -62,7 +63,12 @@ def open_ensemble(settings: config.Engines, *, multilabel: bool = False) -> Ense
     ensemble = with_policy(engines, folder_of(settings.policy, "policy"))
     if not multilabel:
         return ensemble
-    folder = folder_of(settings.multilabel, "multilabel") or Path(settings.multilabel)
+    folder = folder_of(settings.multilabel, "multilabel")
+    if folder is None:
+        raise CredenceError(
+            "engines.multilabel is none, so nobody tells several emotions; name an engine there,"
+            " or set recognition.multilabel to false"
+        )
     several = open_on(settings.device, folder, "multilabel")
     several.check_encoders({kind: engine.hash for kind, engine in engines.items()})
     return replace(ensemble, multilabel=several)

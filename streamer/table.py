@@ -52,7 +52,8 @@ class CameraTable(Screen):
         for heading in ("status", "UTC", *JUDGED):
             table.add_column(heading, no_wrap=True)
         rows = sorted(self._rows.items())
-        if shows := any(row.event and several(row.event.data) for _, row in rows):
+        wide = self._console.width >= _WIDE
+        if shows := wide and any(row.event and several(row.event.data) for _, row in rows):
             table.add_column("shows", no_wrap=True)
         for (node, camera), row in rows:
             name, cells = Text(f"{node}/{camera}"), self._judged(row.event)
@@ -60,11 +61,15 @@ class CameraTable(Screen):
         return Group(table, *self._reasons())
 
     def _reasons(self) -> Iterator[Text]:
-        """Yield below the table why each camera's latest verdict is so."""
+        """Yield below the table why each camera's latest verdict is so, and what had no room."""
         for (node, camera), row in sorted(self._rows.items()):
-            why = because(row.event.data, ascii_only=self.ascii_only) if row.event else None
-            if why:
-                yield Text.assemble((f"{node}/{camera} ", "bold dim"), why)
+            if row.event is None:
+                continue
+            name = (f"{node}/{camera} ", "bold dim")
+            if why := because(row.event.data, ascii_only=self.ascii_only):
+                yield Text.assemble(name, why)
+            if self._console.width < _WIDE and (shown := several(row.event.data)):
+                yield Text.assemble(name, "shows ", ", ".join(shown))
 
     def _row(self, node: str, camera: str) -> _Row:
         return self._rows.setdefault((node, camera), _Row())

@@ -16,7 +16,14 @@ from engines import plans, targets
 from engines.engine import BUNDLES, engine_manifest, open_engine
 from engines.errors import CredenceError
 from engines.job import Job, Precision
-from engines.manifest import MODEL, REFERENCE, BrokenBundleError, Modality
+from engines.manifest import (
+    MODEL,
+    REFERENCE,
+    BrokenBundleError,
+    Kind,
+    Modality,
+    MultilabelManifest,
+)
 from engines.opinion import Opinion
 from engines.parity import INPUTS, Parity, compare, inputs_for, reference_of
 from engines.preprocess import text
@@ -58,17 +65,19 @@ def test_build_names_the_extra_of_an_absent_package(
 
 
 @needs_openvino
-@pytest.mark.parametrize("kind", ["face", "voice", "text"])
-def test_openvino_says_what_onnx_runtime_says(kind: Modality) -> None:
+@pytest.mark.parametrize("kind", ["face", "voice", "text", "multilabel"])
+def test_openvino_says_what_onnx_runtime_says(kind: Kind) -> None:
     from engines.runtime import openvino
 
     folder = BUNDLES / kind
     manifest, _ = engine_manifest(folder)
-    job = Job(folder, manifest.input.shape, "fp32", 8, None, plans.root())
+    shape, given = manifest.input.shape, manifest.given
+    job = Job(folder, shape, "fp32", 8, None, plans.root(), given=given)
     job.folder.mkdir(parents=True)
     openvino.make(job)
-    portable = OnnxCpu(folder / MODEL, job.shape)
-    inputs = inputs_for(reference_of(folder).inputs)[:40]
+    portable = OnnxCpu(folder / MODEL, shape, given)
+    parts = manifest.parts if isinstance(manifest, MultilabelManifest) else {}
+    inputs = inputs_for(reference_of(folder).inputs, parts=parts)[:40]
     parity = compare(
         openvino.load(job), portable, inputs, "fp32", manifest=manifest, policy=UNCERTIFIED, most=8
     )

@@ -56,6 +56,12 @@ def test_what_does_not_fit_is_refused_in_a_sentence(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
+def test_none_tells_nothing_of_several_emotions() -> None:
+    assert "multilabel" not in open_ensemble(Engines(multilabel="none")).hashes
+    with pytest.raises(CredenceError, match=r"or set recognition\.multilabel to false"):
+        open_ensemble(Engines(multilabel="none"), multilabel=True)
+
+
 def test_check_says_that_there_is_none(tmp_path: Path) -> None:
     config = write_text(
         tmp_path / "c.yaml",

@@ -93,7 +93,9 @@ def _load(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
         with path.open("rb") as raw, np.load(raw) as file:
             images, votes = file["images"], file["votes"]
     except Exception as error:  # NumPy raises whatever its zip reader meets
-        raise DataError(path, "is no FER+ file; give --data the folder that holds face/") from error
+        raise DataError(
+            path, "is missing or no FER+ file; give --data the folder that holds face/"
+        ) from error
     if not len(images) or images.ndim != 3 or votes.shape != (len(images), len(VOTES)):
         raise DataError(path, "is no FER+ file; it must hold images (N, 48, 48), votes (N, 10)")
     return images, votes

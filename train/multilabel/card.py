@@ -8,14 +8,15 @@ from train.card import USE
 _FIGURES = ("accuracy", "micro_precision", "micro_recall", "micro_f1", "macro_f1", "hamming")
 _LIMITS = """\
 Its training moments are **synthetic**: a face, a voice and a text of different people, from
-different corpora, were paired because they show the same emotions. So it knows nothing of how the
-three go together in one person, and no figure here is of real moments. Labels of several emotions
-are as the corpora have them: two votes of ten raters for a face, an acted emotion of normal
-intensity counting as neutral too for a voice, several labels of a comment for a text. It knows the
-encoders below, and is refused with others. No certificate covers it: `trusted` in an event is of
-the verdict, never of these emotions. A spread only ranks: it has no unit, and depends on this
-network. English only, as far as words go; people, languages, cameras and rooms unlike those in the
-data are judged worse than the figures say."""
+different corpora, were paired because they show the same emotions; so are those of the figures,
+half of which are clean, and in half of which samples are corrupted, absent or swapped. So it knows
+nothing of how the three go together in one person, and no figure here is of real moments. Labels of
+several emotions are as the corpora have them: two votes of ten raters for a face, an acted emotion
+of normal intensity counting as neutral too for a voice, several labels of a comment for a text. It
+knows the encoders above, and is refused with others. No certificate covers it: `trusted` in an
+event is of the verdict, never of these emotions. A spread only ranks: it has no unit, and depends
+on this network. English only, as far as words go; people, languages, cameras and rooms unlike those
+in the data are judged worse than the figures say."""
 
 
 def card(manifest: MultilabelManifest) -> str:
