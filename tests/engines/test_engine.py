@@ -187,7 +187,10 @@ def test_cli_refuses_in_one_sentence(tmp_path: Path) -> None:
 
 
 def test_cli_says_what_is_shipped_and_that_a_folder_holds_no_engine(tmp_path: Path) -> None:
-    assert "one that is shipped: face, policy, text, voice\n" in engines("inspect", "fase").stderr
+    assert (
+        "one that is shipped: face, multilabel, policy, text, voice\n"
+        in engines("inspect", "fase").stderr
+    )
     done = engines("list", tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "there is no engine in this folder" in done.stderr

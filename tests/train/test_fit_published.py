@@ -38,7 +38,7 @@ def test_the_shipped_recipe_has_the_papers_sizes(corpus: str) -> None:
     assert recipe["corpus"] == corpus
     assert recipe["network"] == {
         **{"width": 256, "layers": 3, "heads": 8, "feed_forward": 256, "dropout": 0.3},
-        **{"hidden": (192, 128), "latent": 128, "fusion": "uncertainty"},
+        **{"hidden": (192, 128), "latent": 128, "together": 0, "fusion": "uncertainty"},
     }
     assert recipe["loss"] == {
         **{"features": 0.3, "own": 0.0, "contrast": 1.0, "temperature": 0.07, "queue": 8192},
