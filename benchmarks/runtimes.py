@@ -28,7 +28,7 @@ from engines.engine import BUNDLES, engine_manifest
 from engines.errors import CredenceError
 from engines.gpu import Gpu, gpu_named
 from engines.job import Job, Precision
-from engines.manifest import MODEL, MultilabelManifest, NetworkManifest
+from engines.manifest import MODEL, NetworkManifest
 from engines.parity import apart, inputs_for, reference_of
 from engines.runtime import Batch, Outputs
 from engines.runtime.guarded import first_line
@@ -167,8 +167,7 @@ def _on_torch(network: Any, given: Sequence[str], device: str) -> Run:
 
 def _print(folder: Path, runs: dict[str, Run | str], sizes: list[int]) -> None:
     manifest, _ = engine_manifest(folder)
-    parts = manifest.parts if isinstance(manifest, MultilabelManifest) else {}
-    rows = inputs_for(reference_of(folder).inputs, parts=parts)
+    rows = inputs_for(reference_of(folder).inputs, parts=manifest.parts)
     at = 32 if 32 in sizes else sizes[-1]
     able = {name: run for name, run in runs.items() if not isinstance(run, str)}
     spent = {size: _milliseconds(able, rows[:size]) for size in sizes}

@@ -141,7 +141,7 @@ def _print_trust(network: Lddu, valid: Moments, test: Moments) -> None:
     Console(width=160).print(table)
 
 
-def _verdicts(policy: Policy, network: Lddu, seen: Moments) -> "Verdicts":
+def _verdicts(policy: Policy, network: Lddu, seen: Moments) -> Verdicts:
     probability = fused(policy, seen).projected
     best, each = probability.argmax(axis=1), np.arange(len(probability))
     there = np.stack([seen.entries[kind] >= 0 for kind in seen.pools], axis=1)
@@ -156,7 +156,7 @@ def _verdicts(policy: Policy, network: Lddu, seen: Moments) -> "Verdicts":
 
 
 def _gained(
-    figure: Callable[..., float | None], seen: "Verdicts", plain: Floats, more: Floats, of: Moments
+    figure: Callable[..., float | None], seen: Verdicts, plain: Floats, more: Floats, of: Moments
 ) -> str:
     """Return a figure of what was told more, and how far it is from that of TER's confidence."""
 

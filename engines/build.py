@@ -127,8 +127,7 @@ def _made(target: Target, job: Job, key: Key, manifest: NetworkManifest, tell: T
 
 def _compared(fast: Runtime, job: Job, manifest: NetworkManifest, policy: Policy) -> Parity:
     portable = OnnxCpu(job.bundle / MODEL, job.shape, job.given)
-    parts = manifest.parts if isinstance(manifest, MultilabelManifest) else {}
-    inputs = inputs_for(reference_of(job.bundle).inputs, job.calibration, parts)
+    inputs = inputs_for(reference_of(job.bundle).inputs, job.calibration, manifest.parts)
     most = job.max_batch
     try:
         return compare(

@@ -102,10 +102,11 @@ class Engine(Opened[EngineManifest]):
 
     def answers(self, windows: Sequence[Window]) -> list[Answer]:
         """Return each window's opinion and those that it is the average of, as `judge_all`."""
-        return [_answer(made) for made in self.run([tensor(window) for window in windows])]
+        return [answered(made) for made in self.run([tensor(window) for window in windows])]
 
 
-def _answer(made: Outputs) -> Answer:
+def answered(made: Outputs) -> Answer:
+    """Return what an encoder believes that gave this for the rows of a window."""
     rows = Opinion.from_evidence(made["evidence"])
     each = [Opinion(*row) for row in zip(rows.belief, rows.uncertainty, strict=True)]
     saw = made.get("sequence", made["embedding"])

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import (
@@ -98,15 +99,6 @@ class _Contract(_Part):
         return self
 
 
-class EngineManifest(_Contract):
-    """Of a network that judges a modality."""
-
-    given = ENCODED
-
-    kind: Modality
-    calibration: Calibration
-
-
 class Part(NamedTuple):
     """The place of a modality in what a multilabel network is given."""
 
@@ -114,6 +106,17 @@ class Part(NamedTuple):
     """Rows that the network sees at most."""
     width: Annotated[int, Field(ge=1)]
     """Numbers in each row."""
+
+
+class EngineManifest(_Contract):
+    """Of a network that judges a modality."""
+
+    given = ENCODED
+    parts: ClassVar[Mapping[Modality, Part]] = MappingProxyType({})
+    """It is given one thing, not several."""
+
+    kind: Modality
+    calibration: Calibration
 
 
 def packed_shape(parts: Mapping[Modality, Part]) -> tuple[int, int]:

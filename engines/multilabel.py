@@ -37,8 +37,8 @@ class Emotions:
     probability: Array
     """(K,) in [0, 1] over `labels.EMOTIONS`, each for itself: they need not sum to 1."""
     spread: Array
-    """(K,) ≥ 0, how far the network's latent distribution of each emotion is spread: the noisier
-    the input, the larger."""
+    """(K,) ≥ 0, how far the network's latent distribution of each emotion is spread. It was trained
+    to be larger where the network is wrong; how far it is: docs/multilabel.md."""
     shown: npt.NDArray[np.bool_]
     """(K,) whether the probability reaches the threshold that was chosen on validation."""
 

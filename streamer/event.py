@@ -158,8 +158,8 @@ class SeveralEmotions(Part):
     probability: Share
     """That it is shown, whatever else is. Those of all emotions need not sum to 1."""
     spread: Annotated[float, Field(ge=0), _nine_decimals]
-    """Root mean square of the learned standard deviations, over the modalities that were present:
-    more is less sure. Only values of one engine compare."""
+    """Root mean square of the learned standard deviations, over the modalities that were present.
+    Experimental: decide nothing by it. Only values of one engine compare."""
     shown: bool
     """Whether the probability reaches the engine's threshold for this emotion."""
 

@@ -10,7 +10,7 @@ from engines.engine import BUNDLES, engine_manifest
 from engines.errors import CredenceError
 from engines.gpu import gpus
 from engines.job import Job, Precision, UnsupportedError
-from engines.manifest import MODEL, Kind, MultilabelManifest
+from engines.manifest import MODEL, Kind
 from engines.parity import TOLERANCE, apart, inputs_for, reference_of
 from engines.runtime import INNER, Batch, Outputs, in_parts
 from engines.runtime.onnx import OnnxCpu
@@ -33,8 +33,7 @@ def job_of(kind: Kind, precision: Precision, folder: Path, **more: object) -> Jo
 
 def inputs_of(bundle: Path) -> Batch:
     manifest, _ = engine_manifest(bundle)
-    parts = manifest.parts if isinstance(manifest, MultilabelManifest) else {}
-    return inputs_for(reference_of(bundle).inputs, parts=parts)
+    return inputs_for(reference_of(bundle).inputs, parts=manifest.parts)
 
 
 @needs_torch

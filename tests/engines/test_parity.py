@@ -22,7 +22,6 @@ from engines.manifest import (
     BrokenBundleError,
     Kind,
     Modality,
-    MultilabelManifest,
 )
 from engines.opinion import Opinion
 from engines.parity import INPUTS, Parity, compare, inputs_for, reference_of
@@ -76,8 +75,7 @@ def test_openvino_says_what_onnx_runtime_says(kind: Kind) -> None:
     job.folder.mkdir(parents=True)
     openvino.make(job)
     portable = OnnxCpu(folder / MODEL, shape, given)
-    parts = manifest.parts if isinstance(manifest, MultilabelManifest) else {}
-    inputs = inputs_for(reference_of(folder).inputs, parts=parts)[:40]
+    inputs = inputs_for(reference_of(folder).inputs, parts=manifest.parts)[:40]
     parity = compare(
         openvino.load(job), portable, inputs, "fp32", manifest=manifest, policy=UNCERTIFIED, most=8
     )

@@ -4,7 +4,7 @@ import hashlib
 import io
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -14,12 +14,11 @@ import platformdirs
 from rich.console import Console
 from rich.progress import track
 
-from engines.engine import Engine
+from engines.engine import Engine, answered, tensor
 from engines.manifest import Modality
 from engines.opinion import Opinion
 from engines.preprocess import sequence
 from engines.quality import MEASURES, measure
-from engines.runtime import Batch, Outputs, Runtime
 from train.multilabel.shown import Shown
 from train.multilabel.spoil import Version, windowed
 from train.robustness import corruption
@@ -63,33 +62,19 @@ def encode(
         return _packed(shown.kind, dict(file))
 
 
-class _Listening:
-    """A runtime that remembers what it gave last: answers leave the embedding out."""
-
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-        self.name, self.batches = runtime.name, runtime.batches
-        self.last: Outputs = {}
-
-    def __call__(self, batch: Batch) -> Outputs:
-        self.last = self._runtime(batch)
-        return self.last
-
-
 def _encode(
     engine: Engine, shown: Shown, asked: Sequence[Version], data: Path, name: str
 ) -> Encoded:
-    heard = _Listening(engine.runtime)
-    listening = replace(engine, runtime=heard)
     specs = {version.spec for version in asked} - {CLEAN}
     known = {spec: corruption(spec, data) for spec in specs}
     sequences, embeddings, judged = [], [], []
     for version in track(asked, f"{shown.kind} {name}", console=Console(stderr=True)):
         seen = windowed(shown.kind, shown.inputs[version.sample], version, known)
-        (answer,) = listening.answers([seen])
+        (made,) = engine.run([tensor(seen)])
+        answer = answered(made)
         rows = sequence.shortened(answer.sequence, LENGTHS[shown.kind])
         sequences.append(np.pad(rows, ((0, LENGTHS[shown.kind] - len(rows)), (0, 0))))
-        embeddings.append(heard.last["embedding"].mean(axis=0))
+        embeddings.append(made["embedding"].mean(axis=0))
         judged.append((answer.opinion, measure(seen)))
     return Encoded(np.stack(sequences), np.stack(embeddings), stacked(shown.kind, judged))
 
